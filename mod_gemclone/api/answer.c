@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Answers.
+ */
+#include "answer.h"
+
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <sodium.h>
+#include <string.h>
+
+#define JSON_TYPE "application/json"
+
+static const char *etag_of(apr_pool_t *pool, const char *bytes, apr_size_t len)
+{
+    unsigned char hash[16];
+    char hex[2 * sizeof(hash) + 1];
+
+    crypto_generichash(hash, sizeof(hash), (const unsigned char *)bytes, len, NULL, 0);
+    sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+    return apr_pstrcat(pool, "\"", hex, "\"", NULL);
+}
+
+static int pass(request_rec *r, const char *bytes, apr_size_t len)
+{
+    apr_bucket_brigade *out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+
+    if (len) {
+        APR_BRIGADE_INSERT_TAIL(out, apr_bucket_pool_create(bytes, len, r->pool, out->bucket_alloc));
+    }
+    APR_BRIGADE_INSERT_TAIL(out, apr_bucket_eos_create(out->bucket_alloc));
+    /* A client that went away is its own affair. */
+    (void)ap_pass_brigade(r->output_filters, out);
+    return OK;
+}
+
+int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes, apr_size_t len)
+{
+    request_rec *r = q->r;
+    int is_get = r->method_number == M_GET;
+
+    r->status = status;
+    ap_set_content_type(r, type);
+    apr_table_setn(r->headers_out, "Cache-Control", is_get ? "private, no-cache" : "no-store");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    if (is_get && status == HTTP_OK) {
+        int rv;
+
+        apr_table_setn(r->headers_out, "ETag", etag_of(r->pool, bytes, len));
+        if ((rv = ap_meets_conditions(r)) != OK) {
+            return rv;
+        }
+    }
+    ap_set_content_length(r, (apr_off_t)len);
+    return pass(r, bytes, len);
+}
+
+int gc_answer_json(gc_request_t *q, int status, json_t *body)
+{
+    apr_size_t len = 0;
+    const char *text = NULL;
+
+    if (body) {
+        text = gc_json_text(q->pool, body, &len);
+        json_decref(body);
+    }
+    return text ? gc_answer_bytes(q, status, JSON_TYPE, text, len)
+                : gc_answer_failure(q, APR_ENOMEM);
+}
+
+int gc_answer_problem(gc_request_t *q, const gc_problem_t *problem)
+{
+    apr_size_t len;
+    const char *text = gc_problem_text(q->pool, problem, &len);
+
+    if (problem->status == HTTP_UNAUTHORIZED
+        && !apr_table_get(q->r->headers_out, "WWW-Authenticate")) {
+        apr_table_setn(q->r->headers_out, "WWW-Authenticate", "Bearer");
+    }
+    return text ? gc_answer_bytes(q, problem->status, GC_PROBLEM_TYPE, text, len)
+                : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int gc_answer_error(gc_request_t *q, int status, const char *detail)
+{
+    gc_problem_t problem = {.status = status, .detail = detail};
+
+    return gc_answer_problem(q, &problem);
+}
+
+int gc_answer_failure(gc_request_t *q, apr_status_t rv)
+{
+    switch (rv) {
+    case GC_ENOENT:
+        return gc_answer_error(q, HTTP_NOT_FOUND, "There is nothing of yours at this address.");
+    case GC_EGONE:
+        return gc_answer_error(q, HTTP_UNAUTHORIZED, "This account does not exist any more.");
+    case GC_EUNAVAILABLE:
+    case GC_EUNKNOWN:
+        apr_table_setn(q->r->headers_out, "Retry-After",
+                       apr_psprintf(q->pool, "%d", (int)apr_time_sec(GC_DB_RETRY_AFTER)));
+        return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE,
+                               "The database cannot be reached. Please try again.");
+    case GC_ESCHEMA:
+        return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE, "The service is not set up yet.");
+    default:
+        gc_log(&q->service->log, GEM0501, "route %s: status %d", q->route ? q->route->name : "none", rv);
+        return gc_answer_error(q, HTTP_INTERNAL_SERVER_ERROR, "Something went wrong on our side.");
+    }
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Answers. Each function sends one and returns what httpd's handler is to return.
+ */
+#ifndef GC_ANSWER_H
+#define GC_ANSWER_H
+
+#include "core/problem.h"
+#include "request.h"
+
+/* Takes the reference to body; NULL, for want of memory, is answered with 500. */
+int gc_answer_json(gc_request_t *q, int status, json_t *body);
+
+/* Bytes that live as long as the request. A 200 to a GET gets an ETag, and 304 in
+ * its place when the client has it. */
+int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes, apr_size_t len);
+
+int gc_answer_problem(gc_request_t *q, const gc_problem_t *problem);
+
+/* A problem without more to it; a NULL detail repeats the title. */
+int gc_answer_error(gc_request_t *q, int status, const char *detail);
+
+/* What went wrong below, as an answer: the one place where this is decided. */
+int gc_answer_failure(gc_request_t *q, apr_status_t rv);
+
+#endif

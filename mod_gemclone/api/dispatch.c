@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The core before a handler: route, token, body, rules.
+ */
+#include <apr_strings.h>
+#include <httpd.h>
+
+#include <http_config.h>
+#include <http_protocol.h>
+#include <string.h>
+#include <strings.h>
+
+#include "answer.h"
+#include "request.h"
+
+extern module AP_MODULE_DECLARE_DATA gemclone_module;
+
+/* Each step answers the request itself when it cannot go on; this then goes back to httpd. */
+#define GO_ON (-100)
+
+static int find_route(gc_request_t *q, const char *path)
+{
+    const char *allow;
+
+    q->route = gc_route_find(q, q->r->method, path, &allow);
+    if (q->route) {
+        apr_table_setn(q->r->notes, "gemclone-route", q->route->name);
+        return GO_ON;
+    }
+    if (!allow) {
+        return gc_answer_error(q, HTTP_NOT_FOUND, "There is no such address.");
+    }
+    apr_table_setn(q->r->headers_out, "Allow", allow);
+    if (strcmp(q->r->method, "OPTIONS") == 0) {
+        q->r->status = HTTP_NO_CONTENT;
+        return OK;
+    }
+    return gc_answer_error(q, HTTP_METHOD_NOT_ALLOWED,
+                           apr_psprintf(q->pool, "This address takes %s.", allow));
+}
+
+static int refuse_token(gc_request_t *q)
+{
+    apr_table_setn(q->r->headers_out, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    return gc_answer_error(q, HTTP_UNAUTHORIZED, "The access token is not good, or not any more.");
+}
+
+static int check_token(gc_request_t *q)
+{
+    const char *header = apr_table_get(q->r->headers_in, "Authorization");
+
+    if (q->route->access == GC_FOR_ALL) {
+        return GO_ON;
+    }
+    if (!header || strncasecmp(header, "Bearer ", 7) != 0) {
+        return gc_answer_error(q, HTTP_UNAUTHORIZED, "This address wants an access token.");
+    }
+    if (gc_token_verify(q->pool, &q->service->ring, header + 7, q->r->request_time, &q->token)
+        != APR_SUCCESS) {
+        return refuse_token(q);
+    }
+    if (q->token.scope == GC_TOKEN_RESET && q->route->access != GC_FOR_RESETS) {
+        return gc_answer_error(q, HTTP_FORBIDDEN, "This token is for changing the password only.");
+    }
+    q->r->user = (char *)gc_uuid_text(q->pool, &q->token.user);
+    apr_table_setn(q->r->notes, "gemclone-user", q->r->user);
+    return GO_ON;
+}
+
+static int too_large(gc_request_t *q)
+{
+    return gc_answer_error(q, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                           apr_psprintf(q->pool, "The body may have at most %" APR_INT64_T_FMT " bytes.",
+                                        q->service->config->max_body));
+}
+
+static int is_json(const request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_in, "Content-Type");
+    apr_size_t len = type ? strcspn(type, "; \t") : 0;
+
+    return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
+}
+
+/* Reads the body up to its bound. */
+static int read_body(gc_request_t *q, apr_size_t *len)
+{
+    request_rec *r = q->r;
+    apr_size_t max = (apr_size_t)q->service->config->max_body, size, have = 0;
+    char *bytes;
+    long got = 1;
+    int rv = ap_setup_client_block(r, REQUEST_CHUNKED_DECHUNK);
+
+    if (rv != OK) {
+        return gc_answer_error(q, rv, NULL);
+    }
+    if (r->remaining > (apr_off_t)max) {
+        return too_large(q);
+    }
+    size = r->remaining ? (apr_size_t)r->remaining : max;
+    bytes = apr_palloc(q->pool, size + 2);
+    if (ap_should_client_block(r)) {
+        while (got > 0 && have <= size) {
+            got = ap_get_client_block(r, bytes + have, size + 1 - have);
+            have += got > 0 ? (apr_size_t)got : 0;
+        }
+    }
+    if (got < 0) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        return gc_answer_error(q, HTTP_BAD_REQUEST, "The body could not be read to its end.");
+    }
+    if (have > max) {
+        return too_large(q);
+    }
+    bytes[have] = '\0';
+    q->raw = bytes;
+    *len = have;
+    return GO_ON;
+}
+
+static int check_body(gc_request_t *q)
+{
+    gc_rule_limits_t limits = {.prompt = q->service->config->max_prompt};
+    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY,
+                            .detail = "The body breaks a rule; errors tells which."};
+    const char *length = apr_table_get(q->r->headers_in, "Content-Length"), *why;
+    apr_size_t len = 0;
+    int rv;
+
+    if (!q->route->rules) {
+        return GO_ON;
+    }
+    if (length && apr_atoi64(length) > q->service->config->max_body) {
+        return too_large(q);
+    }
+    if (!is_json(q->r)) {
+        return gc_answer_error(q, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                               "The body must be JSON, with Content-Type: application/json.");
+    }
+    if ((rv = read_body(q, &len)) != GO_ON) {
+        return rv;
+    }
+    if (gc_json_parse(q->pool, q->raw, len, &q->body, &why) != APR_SUCCESS) {
+        return gc_answer_error(q, HTTP_BAD_REQUEST, why);
+    }
+    if (gc_rule_check(q->pool, q->route->rules, &limits, q->body, &problem) != APR_SUCCESS) {
+        return gc_answer_problem(q, &problem);
+    }
+    return GO_ON;
+}
+
+int gc_dispatch(request_rec *r)
+{
+    static int (*const steps[])(gc_request_t *) = {check_token, check_body};
+    const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
+    gc_request_t *q = apr_pcalloc(r->pool, sizeof(*q));
+    const char *path = r->uri + strlen(location->base);
+    size_t i;
+    int rv;
+
+    q->r = r;
+    q->pool = r->pool;
+    q->service = gc_service_of(r->server);
+    if (!q->service) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    rv = find_route(q, *path ? path : "/");
+    for (i = 0; rv == GO_ON && i < sizeof(steps) / sizeof(steps[0]); i++) {
+        rv = steps[i](q);
+    }
+    return rv == GO_ON ? q->route->handler(q) : rv;
+}

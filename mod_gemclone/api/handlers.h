@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The handlers and the body rules that the route table names; one file a resource.
+ */
+#ifndef GC_HANDLERS_H
+#define GC_HANDLERS_H
+
+#include "request.h"
+
+/* auth.c */
+extern const gc_rule_t gc_rules_signup[], gc_rules_send_otp[], gc_rules_verify_otp[];
+gc_handler_t gc_handle_signup, gc_handle_send_otp, gc_handle_verify_otp;
+
+/* user.c */
+gc_handler_t gc_handle_me;
+
+/* chatroom.c */
+extern const gc_rule_t gc_rules_chatroom_create[], gc_rules_chatroom_change[];
+gc_handler_t gc_handle_chatroom_create, gc_handle_chatroom_list, gc_handle_chatroom_get,
+    gc_handle_chatroom_change, gc_handle_chatroom_delete;
+
+/* message.c */
+extern const gc_rule_t gc_rules_message_send[];
+gc_handler_t gc_handle_message_send, gc_handle_message_list, gc_handle_message_get;
+
+/* operations.c */
+gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz;
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What operators and load balancers ask.
+ */
+#include <string.h>
+
+#include "answer.h"
+#include "handlers.h"
+
+int gc_handle_root(gc_request_t *q)
+{
+    return gc_answer_json(q, HTTP_OK,
+                          json_pack("{s:s, s:s, s:s}", "message", "Welcome.", "name", "mod_gemclone",
+                                    "version", GC_VERSION));
+}
+
+/* The process is there: it has answered. */
+int gc_handle_healthz(gc_request_t *q)
+{
+    return gc_answer_json(q, HTTP_OK, json_pack("{s:s}", "status", "ok"));
+}
+
+static const char *postgres_state(gc_request_t *q)
+{
+    gc_db_result_t *rows;
+
+    switch (gc_db_run(q->service->db, q->pool, GC_SQL_READY, NULL, &rows)) {
+    case APR_SUCCESS:
+        return "ok";
+    case GC_ESCHEMA:
+        return "a migration is missing";
+    default:
+        return "unreachable";
+    }
+}
+
+static const char *redis_state(gc_request_t *q)
+{
+    if (!q->service->redis) {
+        return "not configured";
+    }
+    return gc_redis_ping(q->service->redis, q->pool) == APR_SUCCESS ? "ok" : "unreachable";
+}
+
+/* Ready without Redis, which is speed only; not without Postgres. */
+int gc_handle_readyz(gc_request_t *q)
+{
+    const char *postgres = postgres_state(q), *redis = redis_state(q);
+    int ready = strcmp(postgres, "ok") == 0;
+
+    return gc_answer_json(q, ready ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE,
+                          json_pack("{s:s, s:s, s:s}", "status", ready ? "ok" : "unavailable",
+                                    "postgres", postgres, "redis", redis));
+}

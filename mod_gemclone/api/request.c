@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What several handlers read of a request.
+ */
+#include "request.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <string.h>
+
+#include "core/unit.h"
+
+enum { PAGE = 50, PAGE_MAX = 100, KEY_MAX = 255 };
+
+const char *gc_request_text(const gc_request_t *q, const char *member)
+{
+    return json_string_value(json_object_get(q->body, member));
+}
+
+/* The value of a query's parameter, or NULL. */
+static const char *parameter(const gc_request_t *q, const char *name)
+{
+    const char *p = q->r->args;
+    apr_size_t len = strlen(name);
+
+    while (p && *p) {
+        apr_size_t all = strcspn(p, "&");
+
+        if (all > len && p[len] == '=' && strncmp(p, name, len) == 0) {
+            return apr_pstrmemdup(q->pool, p + len + 1, all - len - 1);
+        }
+        p += all + (p[all] == '&');
+    }
+    return NULL;
+}
+
+apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char **why)
+{
+    const char *limit = parameter(q, "limit"), *cursor = parameter(q, "cursor");
+    apr_int64_t number = PAGE;
+
+    memset(page, 0, sizeof(*page));
+    if (limit && (gc_unit_integer(limit, &number) != APR_SUCCESS || number < 1 || number > PAGE_MAX)) {
+        *why = "limit must be a whole number from 1 to 100.";
+        return GC_EINPUT;
+    }
+    if (cursor && gc_cursor_parse(cursor, &page->after) != APR_SUCCESS) {
+        *why = "cursor must be a next_cursor that an earlier answer gave.";
+        return GC_EINPUT;
+    }
+    page->limit = limit || cursor ? (int)number : 0;
+    page->has_cursor = cursor != NULL;
+    return APR_SUCCESS;
+}
+
+apr_status_t gc_request_key(const gc_request_t *q, const char **key, gc_hash_t *fingerprint)
+{
+    const char *p = *key = apr_table_get(q->r->headers_in, "Idempotency-Key");
+
+    if (!p) {
+        return APR_SUCCESS;
+    }
+    while (apr_isgraph(*p)) {
+        p++;
+    }
+    if (*p || p == *key || p - *key > KEY_MAX) {
+        return GC_EINPUT;
+    }
+    gc_code_fingerprint(fingerprint, q->route->name, gc_uuid_text(q->pool, &q->room), q->raw, NULL);
+    return APR_SUCCESS;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A request on its way through the core, and the routes it may take.
+ */
+#ifndef GC_REQUEST_H
+#define GC_REQUEST_H
+
+#include <httpd.h>
+
+#include "core/cursor.h"
+#include "core/json.h"
+#include "core/rule.h"
+#include "core/token.h"
+#include "service.h"
+
+/* Who may use a route. */
+typedef enum {
+    GC_FOR_ALL,    /* without a token */
+    GC_FOR_USERS,  /* with an access token */
+    GC_FOR_RESETS  /* with an access token, or one from a password reset */
+} gc_access_e;
+
+typedef struct gc_route_t gc_route_t;
+
+/* What handlers get: all of it has been checked against the route. */
+typedef struct gc_request_t {
+    request_rec *r;
+    apr_pool_t *pool; /* the request's */
+    gc_service_t *service;
+    const gc_route_t *route;
+    gc_token_t token; /* of GC_FOR_USERS and GC_FOR_RESETS */
+    gc_uuid_t room;   /* {room} of the pattern */
+    apr_int64_t id;   /* {id} of the pattern */
+    json_t *body;     /* that keeps the route's rules; NULL where it has none */
+    const char *raw;  /* the same as it came */
+} gc_request_t;
+
+/* Answers the request by one of answer.h's functions and returns what that returned. */
+typedef int gc_handler_t(gc_request_t *q);
+
+struct gc_route_t {
+    const char *method;
+    const char *pattern; /* below the location; {room} is a UUID, {id} a positive integer */
+    gc_access_e access;
+    const gc_rule_t *rules; /* of a JSON body; NULL: none is read */
+    gc_handler_t *handler;
+    const char *name; /* in metrics and logs */
+};
+
+/* Every route; the last one has no method. */
+extern const gc_route_t gc_routes[];
+
+/* The route of a method (HEAD is as GET) and a path below the location, whose
+ * variables are put into q; or NULL: then *allow names the methods that the path
+ * has ("GET, HEAD, OPTIONS"), or is NULL where there is no such path. */
+const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
+                                const char **allow);
+
+/* A text member of the body, or NULL where it is missing or null. */
+const char *gc_request_text(const gc_request_t *q, const char *member);
+
+/* Paging, as a query asks for it. */
+typedef struct gc_page_t {
+    int limit; /* 0: the whole list */
+    int has_cursor;
+    gc_cursor_t after;
+} gc_page_t;
+
+/* Reads ?limit= and ?cursor=; a cursor alone means 50. GC_EINPUT: *why tells. */
+GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char **why);
+
+/* The Idempotency-Key, or NULL. GC_EINPUT: it is no good one. */
+GC_MUST_CHECK apr_status_t gc_request_key(const gc_request_t *q, const char **key,
+                                          gc_hash_t *fingerprint);
+
+/* httpd's handler: leads a request to its route, or answers it before one runs. */
+int gc_dispatch(request_rec *r);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The route table, and how a path finds its row.
+ */
+#include <apr_strings.h>
+#include <string.h>
+
+#include "core/unit.h"
+#include "handlers.h"
+
+/* clang-format off */
+const gc_route_t gc_routes[] = {
+    {"GET",    "/",                         GC_FOR_ALL,   NULL,                     gc_handle_root,            "root"},
+    {"GET",    "/healthz",                  GC_FOR_ALL,   NULL,                     gc_handle_healthz,         "healthz"},
+    {"GET",    "/readyz",                   GC_FOR_ALL,   NULL,                     gc_handle_readyz,          "readyz"},
+
+    {"POST",   "/auth/signup",              GC_FOR_ALL,   gc_rules_signup,          gc_handle_signup,          "auth_signup"},
+    {"POST",   "/auth/send-otp",            GC_FOR_ALL,   gc_rules_send_otp,        gc_handle_send_otp,        "auth_send_otp"},
+    {"POST",   "/auth/verify-otp",          GC_FOR_ALL,   gc_rules_verify_otp,      gc_handle_verify_otp,      "auth_verify_otp"},
+
+    {"GET",    "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me,              "user_me"},
+
+    {"POST",   "/chat/chatroom",            GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},
+    {"GET",    "/chat/chatroom",            GC_FOR_USERS, NULL,                     gc_handle_chatroom_list,   "chatroom_list"},
+    {"GET",    "/chat/chatroom/{room}",     GC_FOR_USERS, NULL,                     gc_handle_chatroom_get,    "chatroom_get"},
+    {"PATCH",  "/chat/chatroom/{room}",     GC_FOR_USERS, gc_rules_chatroom_change, gc_handle_chatroom_change, "chatroom_change"},
+    {"DELETE", "/chat/chatroom/{room}",     GC_FOR_USERS, NULL,                     gc_handle_chatroom_delete, "chatroom_delete"},
+
+    {"POST",   "/message/{room}",           GC_FOR_USERS, gc_rules_message_send,    gc_handle_message_send,    "message_send"},
+    {"GET",    "/message/{room}",           GC_FOR_USERS, NULL,                     gc_handle_message_list,    "message_list"},
+    {"GET",    "/message/{room}/{id}",      GC_FOR_USERS, NULL,                     gc_handle_message_get,     "message_get"},
+
+    /* What sibling services and their clients call the same things. */
+    {"POST",   "/chatroom",                 GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},
+    {"GET",    "/chatroom",                 GC_FOR_USERS, NULL,                     gc_handle_chatroom_list,   "chatroom_list"},
+    {"GET",    "/chatroom/{room}",          GC_FOR_USERS, NULL,                     gc_handle_chatroom_get,    "chatroom_get"},
+    {"PATCH",  "/chatroom/{room}",          GC_FOR_USERS, gc_rules_chatroom_change, gc_handle_chatroom_change, "chatroom_change"},
+    {"DELETE", "/chatroom/{room}",          GC_FOR_USERS, NULL,                     gc_handle_chatroom_delete, "chatroom_delete"},
+    {"POST",   "/chatroom/{room}/message",  GC_FOR_USERS, gc_rules_message_send,    gc_handle_message_send,    "message_send"},
+
+    {NULL, NULL, GC_FOR_ALL, NULL, NULL, NULL}};
+/* clang-format on */
+
+/* Reads a variable's value out of a path. */
+static int read_variable(gc_request_t *q, const char *name, const char *value, apr_size_t len)
+{
+    apr_int64_t number;
+
+    if (strncmp(name, "{room}", 6) == 0) {
+        return gc_uuid_parse(&q->room, value, len) == APR_SUCCESS;
+    }
+    if (len > 16 || gc_unit_integer(apr_pstrmemdup(q->pool, value, len), &number) != APR_SUCCESS
+        || number <= 0) {
+        return 0;
+    }
+    q->id = number;
+    return 1;
+}
+
+/* Segment by segment. One slash at the path's end makes no difference. */
+static int matches(gc_request_t *q, const char *pattern, const char *path)
+{
+    while (*pattern == '/' && *path == '/') {
+        apr_size_t wanted = strcspn(++pattern, "/"), got = strcspn(++path, "/");
+
+        if (*pattern == '{') {
+            if (!read_variable(q, pattern, path, got)) {
+                return 0;
+            }
+        } else if (wanted != got || memcmp(pattern, path, got) != 0) {
+            return 0;
+        }
+        pattern += wanted;
+        path += got;
+    }
+    return *pattern == '\0' && (*path == '\0' || strcmp(path, "/") == 0);
+}
+
+const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
+                                const char **allow)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    const gc_route_t *route;
+
+    *allow = NULL;
+    for (route = gc_routes; route->method; route++) {
+        if (!matches(q, route->pattern, path)) {
+            continue;
+        }
+        if (strcmp(route->method, wanted) == 0) {
+            return route;
+        }
+        *allow = apr_pstrcat(q->pool, *allow ? *allow : "", *allow ? ", " : "", route->method,
+                             strcmp(route->method, "GET") == 0 ? ", HEAD" : "", NULL);
+    }
+    if (*allow) {
+        *allow = apr_pstrcat(q->pool, *allow, ", OPTIONS", NULL);
+    }
+    return NULL;
+}

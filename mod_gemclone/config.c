@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The directives: declared, read, merged. What they mean together is checked in
+ * config_check.c.
+ */
+#include "config.h"
+
+#include <apr_strings.h>
+#include <http_core.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/unit.h"
+
+extern module AP_MODULE_DECLARE_DATA gemclone_module;
+
+static apr_array_header_t *mappings;
+
+/* --- One line each: create and merge ------------------------------------- */
+
+void *gc_config_create(apr_pool_t *pool, server_rec *server)
+{
+    gc_config_t *c = apr_pcalloc(pool, sizeof(*c));
+
+    (void)server;
+#define FLAG(field, name, value, text) c->field = GC_UNSET;
+#define INTEGER(field, name, value, least, most, text) c->field = GC_UNSET;
+#define DURATION(field, name, value, least, most, text) c->field = GC_UNSET;
+#define SIZE(field, name, value, least, most, text) c->field = GC_UNSET;
+#define TEXT(field, name, value, text)
+#define SECRET(field, name, text)
+#define LIST(field, name, arguments, setter, text)
+#include "config_list.h"
+#undef FLAG
+#undef INTEGER
+#undef DURATION
+#undef SIZE
+#undef TEXT
+#undef SECRET
+#undef LIST
+    return c;
+}
+
+/* What the inner server says counts, whole: a list there replaces the outer one. */
+void *gc_config_merge(apr_pool_t *pool, void *base, void *add)
+{
+    const gc_config_t *b = base, *a = add;
+    gc_config_t *c = apr_pcalloc(pool, sizeof(*c));
+
+#define NUMBER(field) c->field = a->field != GC_UNSET ? a->field : b->field;
+#define POINTER(field) c->field = a->field ? a->field : b->field;
+#define FLAG(field, name, value, text) NUMBER(field)
+#define INTEGER(field, name, value, least, most, text) NUMBER(field)
+#define DURATION(field, name, value, least, most, text) NUMBER(field)
+#define SIZE(field, name, value, least, most, text) NUMBER(field)
+#define TEXT(field, name, value, text) POINTER(field)
+#define SECRET(field, name, text) POINTER(field)
+#define LIST(field, name, arguments, setter, text) POINTER(field)
+#include "config_list.h"
+#undef NUMBER
+#undef POINTER
+#undef FLAG
+#undef INTEGER
+#undef DURATION
+#undef SIZE
+#undef TEXT
+#undef SECRET
+#undef LIST
+    return c;
+}
+
+void *gc_location_create(apr_pool_t *pool, char *path)
+{
+    gc_location_t *l = apr_pcalloc(pool, sizeof(*l));
+
+    (void)path;
+    l->engine = -1;
+    return l;
+}
+
+void *gc_location_merge(apr_pool_t *pool, void *base, void *add)
+{
+    gc_location_t *b = base, *a = add;
+
+    (void)pool;
+    return a->engine == -1 ? b : a;
+}
+
+/* --- Readers of single values -------------------------------------------- */
+
+typedef enum { KIND_FLAG, KIND_INTEGER, KIND_DURATION, KIND_SIZE, KIND_TEXT, KIND_SECRET } kind_e;
+
+/* What a directive's line in the list says, for the readers. */
+typedef struct {
+    apr_size_t offset;
+    kind_e kind;
+    apr_int64_t least, most;
+} slot_t;
+
+static void *field_of(cmd_parms *cmd, apr_size_t offset)
+{
+    return (char *)ap_get_module_config(cmd->server->module_config, &gemclone_module) + offset;
+}
+
+/* Server directives stand in no section but a virtual host. */
+static const char *check_place(cmd_parms *cmd)
+{
+    return ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+}
+
+/* A bound as an admin would write it. */
+static const char *bound_text(apr_pool_t *pool, kind_e kind, apr_int64_t bound)
+{
+    if (kind == KIND_DURATION) {
+        return bound % GC_SEC(1) ? apr_psprintf(pool, "%" APR_INT64_T_FMT "ms", bound / GC_MS(1))
+                                 : apr_psprintf(pool, "%" APR_INT64_T_FMT "s", bound / GC_SEC(1));
+    }
+    return kind == KIND_SIZE && bound % 1024 == 0
+               ? apr_psprintf(pool, "%" APR_INT64_T_FMT "K", bound / 1024)
+               : apr_psprintf(pool, "%" APR_INT64_T_FMT, bound);
+}
+
+static const char *const units[] = {
+    [KIND_INTEGER] = "a whole number",
+    [KIND_DURATION] = "a duration such as 250ms, 15s, 5min, 1h or 7d",
+    [KIND_SIZE] = "a size such as 512, 256K or 16M",
+};
+
+static const char *set_number(cmd_parms *cmd, void *location, const char *value)
+{
+    const slot_t *slot = cmd->info;
+    apr_int64_t number = 0;
+    apr_status_t rv = slot->kind == KIND_DURATION ? gc_unit_duration(value, &number)
+                      : slot->kind == KIND_SIZE   ? gc_unit_size(value, &number)
+                                                  : gc_unit_integer(value, &number);
+    const char *misplaced = check_place(cmd);
+
+    (void)location;
+    if (misplaced) {
+        return misplaced;
+    }
+    if (rv != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool, "%s takes %s, not '%s'", cmd->cmd->name, units[slot->kind], value);
+    }
+    if (number < slot->least || number > slot->most) {
+        return apr_psprintf(cmd->pool, "%s is %s; it must be from %s to %s", cmd->cmd->name, value,
+                            bound_text(cmd->pool, slot->kind, slot->least),
+                            bound_text(cmd->pool, slot->kind, slot->most));
+    }
+    *(apr_int64_t *)field_of(cmd, slot->offset) = number;
+    return NULL;
+}
+
+static const char *set_flag(cmd_parms *cmd, void *location, int value)
+{
+    const slot_t *slot = cmd->info;
+    const char *misplaced = check_place(cmd);
+
+    (void)location;
+    if (!misplaced) {
+        *(apr_int64_t *)field_of(cmd, slot->offset) = value;
+    }
+    return misplaced;
+}
+
+static const char *set_text(cmd_parms *cmd, void *location, const char *value)
+{
+    const slot_t *slot = cmd->info;
+    const char *misplaced = check_place(cmd);
+
+    (void)location;
+    if (!misplaced) {
+        *(const char **)field_of(cmd, slot->offset) = value;
+    }
+    return misplaced;
+}
+
+static gc_secret_t *make_secret(cmd_parms *cmd, gc_secret_t *secret, const char *name,
+                                const char *source)
+{
+    secret->name = name;
+    secret->source = source;
+    secret->where = cmd->directive;
+    return secret;
+}
+
+static const char *set_secret(cmd_parms *cmd, void *location, const char *value)
+{
+    const slot_t *slot = cmd->info;
+    const char *misplaced = check_place(cmd);
+
+    (void)location;
+    if (!misplaced) {
+        *(gc_secret_t **)field_of(cmd, slot->offset) =
+            make_secret(cmd, apr_pcalloc(cmd->pool, sizeof(gc_secret_t)), NULL, value);
+    }
+    return misplaced;
+}
+
+/* --- Readers of lists ---------------------------------------------------- */
+
+static gc_config_t *config_of(cmd_parms *cmd)
+{
+    return ap_get_module_config(cmd->server->module_config, &gemclone_module);
+}
+
+static const char *push_secret(cmd_parms *cmd, apr_array_header_t **list, const char *name,
+                               const char *source)
+{
+    if (!*list) {
+        *list = apr_array_make(cmd->pool, 2, sizeof(gc_secret_t));
+    }
+    make_secret(cmd, apr_array_push(*list), name, source);
+    return check_place(cmd);
+}
+
+static const char *push_setting(cmd_parms *cmd, apr_array_header_t **list, const char *name,
+                                const char *value)
+{
+    gc_setting_t *setting;
+
+    if (!*list) {
+        *list = apr_array_make(cmd->pool, 4, sizeof(gc_setting_t));
+    }
+    setting = apr_array_push(*list);
+    setting->name = name;
+    setting->value = value;
+    return check_place(cmd);
+}
+
+static const char *set_token_key(cmd_parms *cmd, void *location, const char *kid,
+                                    const char *source)
+{
+    const apr_array_header_t *keys = config_of(cmd)->token_keys;
+    int i;
+
+    (void)location;
+    if (strlen(kid) > 32 || strspn(kid, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+                                != strlen(kid)) {
+        return "GemcloneTokenKey: a key id has at most 32 letters, digits, '-', '_' and '.'";
+    }
+    for (i = 0; keys && i < keys->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(keys, i, gc_secret_t).name, kid) == 0) {
+            return apr_psprintf(cmd->pool, "GemcloneTokenKey: there is a key '%s' already", kid);
+        }
+    }
+    return push_secret(cmd, &config_of(cmd)->token_keys, kid, source);
+}
+
+static const char *set_gemini_key(cmd_parms *cmd, void *location, const char *source)
+{
+    (void)location;
+    return push_secret(cmd, &config_of(cmd)->gemini_keys, NULL, source);
+}
+
+static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, const char *prompts)
+{
+    apr_int64_t number;
+
+    (void)location;
+    if (strcmp(tier, "basic") != 0 && strcmp(tier, "pro") != 0) {
+        return apr_psprintf(cmd->pool, "GemcloneQuota: the tiers are basic and pro, not '%s'", tier);
+    }
+    if (strcasecmp(prompts, "unlimited") != 0
+        && (gc_unit_integer(prompts, &number) != APR_SUCCESS || number < 0 || number > 1000000000)) {
+        return apr_psprintf(cmd->pool, "GemcloneQuota: '%s' is neither a number of prompts nor unlimited",
+                            prompts);
+    }
+    return push_setting(cmd, &config_of(cmd)->quotas, tier, prompts);
+}
+
+static const char *set_gemini_models(cmd_parms *cmd, void *location, const char *model)
+{
+    (void)location;
+    return push_setting(cmd, &config_of(cmd)->gemini_models, model, model);
+}
+
+static const char *set_gemini_generation(cmd_parms *cmd, void *location, const char *name,
+                                            const char *value)
+{
+    (void)location;
+    return push_setting(cmd, &config_of(cmd)->gemini_generation, name, value);
+}
+
+static const char *set_gemini_safety(cmd_parms *cmd, void *location, const char *category,
+                                        const char *threshold)
+{
+    (void)location;
+    return push_setting(cmd, &config_of(cmd)->gemini_safety, category, threshold);
+}
+
+static const char *set_redis_timeout(cmd_parms *cmd, void *location, const char *total,
+                                        const char *connect)
+{
+    const char *values[] = {total, connect ? connect : total};
+    const char *wrong = NULL;
+    apr_int64_t number;
+    int i;
+
+    (void)location;
+    config_of(cmd)->redis_timeouts = NULL;
+    for (i = 0; i < 2 && !wrong; i++) {
+        if (gc_unit_duration(values[i], &number) != APR_SUCCESS || number < GC_MS(1)
+            || number > GC_MIN(1)) {
+            return apr_psprintf(cmd->pool, "GemcloneRedisTimeout: '%s' is no duration from 1ms to 1min",
+                                values[i]);
+        }
+        wrong = push_setting(cmd, &config_of(cmd)->redis_timeouts, i ? "connect" : "total", values[i]);
+    }
+    return wrong;
+}
+
+const char *gc_config_setting(const apr_array_header_t *list, const char *name)
+{
+    const char *value = NULL;
+    int i;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const gc_setting_t *setting = &APR_ARRAY_IDX(list, i, gc_setting_t);
+
+        if (strcmp(setting->name, name) == 0) {
+            value = setting->value; /* the last one counts */
+        }
+    }
+    return value;
+}
+
+/* --- The location -------------------------------------------------------- */
+
+static const char *set_engine(cmd_parms *cmd, void *baton, int on)
+{
+    gc_location_t *location = baton;
+    const ap_directive_t *section = cmd->directive->parent;
+    gc_mapping_t *mapping;
+    apr_size_t len;
+
+    if (!section || strcasecmp(section->directive, "<Location") != 0 || *cmd->path != '/') {
+        return "GemcloneEngine belongs into a <Location \"/path\"> section";
+    }
+    location->engine = on;
+    len = strlen(cmd->path);
+    while (len > 0 && cmd->path[len - 1] == '/') {
+        len--;
+    }
+    location->base = apr_pstrmemdup(cmd->pool, cmd->path, len);
+    if (on) {
+        mapping = apr_array_push(mappings);
+        mapping->server = cmd->server;
+        mapping->base = location->base;
+    }
+    return NULL;
+}
+
+void gc_config_reset(apr_pool_t *pconf)
+{
+    mappings = apr_array_make(pconf, 2, sizeof(gc_mapping_t));
+}
+
+const apr_array_header_t *gc_config_mappings(void)
+{
+    return mappings;
+}
+
+int gc_config_is_mapped(const server_rec *server)
+{
+    int i;
+
+    for (i = 0; i < mappings->nelts; i++) {
+        const server_rec *in = APR_ARRAY_IDX(mappings, i, gc_mapping_t).server;
+
+        if (in == server || !in->is_virtual) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* --- The table httpd reads ----------------------------------------------- */
+
+#define SLOT(field, kind, least, most) \
+    (void *)&(const slot_t){APR_OFFSETOF(gc_config_t, field), kind, least, most}
+
+const command_rec gc_directives[] = {
+    AP_INIT_FLAG("GemcloneEngine", set_engine, NULL, ACCESS_CONF,
+                 "whether the API is mapped on this location"),
+#define FLAG(field, name, value, text) \
+    AP_INIT_FLAG(name, set_flag, SLOT(field, KIND_FLAG, 0, 1), RSRC_CONF, text),
+#define INTEGER(field, name, value, least, most, text) \
+    AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_INTEGER, least, most), RSRC_CONF, text),
+#define DURATION(field, name, value, least, most, text) \
+    AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_DURATION, least, most), RSRC_CONF, text),
+#define SIZE(field, name, value, least, most, text) \
+    AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_SIZE, least, most), RSRC_CONF, text),
+#define TEXT(field, name, value, text) \
+    AP_INIT_TAKE1(name, set_text, SLOT(field, KIND_TEXT, 0, 0), RSRC_CONF, text),
+#define SECRET(field, name, text) \
+    AP_INIT_TAKE1(name, set_secret, SLOT(field, KIND_SECRET, 0, 0), RSRC_CONF, text),
+#define LIST(field, name, arguments, setter, text) AP_INIT_##arguments(name, setter, NULL, RSRC_CONF, text),
+#include "config_list.h"
+#undef FLAG
+#undef INTEGER
+#undef DURATION
+#undef SIZE
+#undef TEXT
+#undef SECRET
+#undef LIST
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

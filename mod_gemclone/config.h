@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The configuration: what the directives of config_list.h say, for a server and
+ * for a location.
+ */
+#ifndef GC_CONFIG_H
+#define GC_CONFIG_H
+
+#include <apr_file_io.h>
+#include <apr_tables.h>
+#include <httpd.h>
+#include <http_config.h>
+
+#define GC_MS(n) ((n) * APR_INT64_C(1000))
+#define GC_SEC(n) ((n) * APR_INT64_C(1000000))
+#define GC_MIN(n) GC_SEC((n) * 60)
+#define GC_DAY(n) GC_SEC((n) * 86400)
+#define GC_KIB(n) ((n) * APR_INT64_C(1024))
+
+/* What an integer, duration or size is while nobody has set it. */
+#define GC_UNSET APR_INT64_MIN
+
+/* A secret: where it comes from, and, once the configuration has been checked, what it is. */
+typedef struct gc_secret_t {
+    const char *name;   /* of a token key: its kid; else NULL */
+    const char *source; /* as it stands in the configuration */
+    const ap_directive_t *where;
+    const unsigned char *bytes;
+    apr_size_t len;
+} gc_secret_t;
+
+typedef struct gc_setting_t {
+    const char *name, *value;
+} gc_setting_t;
+
+/* Of a server. Lists hold gc_secret_t (keys) or gc_setting_t (all else); NULL is unset. */
+typedef struct gc_config_t {
+#define FLAG(field, name, value, text) apr_int64_t field;
+#define INTEGER(field, name, value, least, most, text) apr_int64_t field;
+#define DURATION(field, name, value, least, most, text) apr_int64_t field;
+#define SIZE(field, name, value, least, most, text) apr_int64_t field;
+#define TEXT(field, name, value, text) const char *field;
+#define SECRET(field, name, text) gc_secret_t *field;
+#define LIST(field, name, arguments, setter, text) apr_array_header_t *field;
+#include "config_list.h"
+#undef FLAG
+#undef INTEGER
+#undef DURATION
+#undef SIZE
+#undef TEXT
+#undef SECRET
+#undef LIST
+    apr_file_t *otp_log_file; /* GemcloneOTPLog, once it is open; or NULL */
+} gc_config_t;
+
+/* Of a location. */
+typedef struct gc_location_t {
+    int engine;       /* On, Off or -1: unset */
+    const char *base; /* the path of the location that switched it on, without a slash at its end */
+} gc_location_t;
+
+/* A location that maps the API into a server. */
+typedef struct gc_mapping_t {
+    server_rec *server;
+    const char *base;
+} gc_mapping_t;
+
+extern const command_rec gc_directives[];
+
+void *gc_config_create(apr_pool_t *pool, server_rec *server);
+void *gc_config_merge(apr_pool_t *pool, void *base, void *add);
+void *gc_location_create(apr_pool_t *pool, char *path);
+void *gc_location_merge(apr_pool_t *pool, void *base, void *add);
+
+/* Forgets the mappings of an earlier pass; call it in pre_config. */
+void gc_config_reset(apr_pool_t *pconf);
+
+/* All mappings of the configuration: gc_mapping_t. */
+const apr_array_header_t *gc_config_mappings(void);
+
+/* Whether the API is mapped into a server: in it, or in the main server for all. */
+int gc_config_is_mapped(const server_rec *server);
+
+/* Reads secrets and holds all values against each other, for every server that
+ * the API is mapped into; fills in defaults. Logs what is wrong with file, line
+ * and the mend. OK or HTTP_INTERNAL_SERVER_ERROR. */
+int gc_config_check(apr_pool_t *pool, server_rec *main);
+
+/* The value of a setting in a list of gc_setting_t, or NULL. */
+const char *gc_config_setting(const apr_array_header_t *list, const char *name);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The configuration as a whole: secrets read, values held against each other,
+ * so that `httpd -t` finds what could not work. Nothing here uses the network.
+ */
+#include <apr_dbd.h>
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_optional.h>
+#include <apr_strings.h>
+#include <httpd.h>
+#include <http_log.h>
+#include <mod_dbd.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config.h"
+#include "core/code.h"
+#include "core/token.h"
+#include "core/unit.h"
+#include "service.h"
+
+APLOG_USE_MODULE(gemclone);
+
+/* mod_dbd's own default of DBDMax. */
+#define DBD_MAX 10
+
+enum { OTP_KEY_MIN = 16, SECRET_MAX = 65536 };
+
+typedef struct {
+    apr_pool_t *pool;
+    server_rec *server;
+    gc_config_t *config;
+    int faults;
+} check_t;
+
+/* --- Telling ------------------------------------------------------------- */
+
+static int is_in_server(const ap_directive_t *d, const server_rec *server)
+{
+    return !server->is_virtual || (d->line_num == (int)server->defn_line_number
+                                   && strcmp(d->filename, server->defn_name) == 0);
+}
+
+/* The last directive of that name that counts for a server, or NULL. */
+static const ap_directive_t *find_directive(const ap_directive_t *d, const char *name,
+                                            const server_rec *server)
+{
+    const ap_directive_t *found = NULL, *inner = NULL;
+
+    for (; d; d = d->next) {
+        if (strcasecmp(d->directive, name) == 0) {
+            found = d;
+        } else if (strcasecmp(d->directive, "<VirtualHost") == 0 && server->is_virtual
+                   && is_in_server(d, server)) {
+            const ap_directive_t *there = find_directive(d->first_child, name, server);
+
+            inner = there ? there : inner;
+        }
+    }
+    return inner ? inner : found;
+}
+
+static void report(check_t *check, const ap_directive_t *where, const char *name, int fault,
+                   const char *format, va_list args)
+{
+    const char *text = apr_pvsprintf(check->pool, format, args);
+
+    if (!where) {
+        where = find_directive(ap_conftree, name, check->server);
+    }
+    check->faults += fault;
+    ap_log_error(APLOG_MARK, APLOG_STARTUP | (fault ? APLOG_ERR : APLOG_WARNING), 0, check->server,
+                 "%s: %s%s: %s", fault ? "GEM0006" : "GEM0007", name,
+                 where ? apr_psprintf(check->pool, " (%s:%d)", where->filename, where->line_num)
+                       : apr_psprintf(check->pool, " (server %s)",
+                                      check->server->server_hostname ? check->server->server_hostname
+                                                                     : "main"),
+                 text);
+}
+
+__attribute__((format(printf, 3, 4))) static void fault(check_t *check, const char *name,
+                                                        const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report(check, NULL, name, 1, format, args);
+    va_end(args);
+}
+
+__attribute__((format(printf, 3, 4))) static void warning(check_t *check, const char *name,
+                                                          const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report(check, NULL, name, 0, format, args);
+    va_end(args);
+}
+
+__attribute__((format(printf, 3, 4))) static int secret_fault(check_t *check,
+                                                              const gc_secret_t *secret,
+                                                              const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report(check, secret->where, secret->where->directive, 1, format, args);
+    va_end(args);
+    return 0;
+}
+
+/* --- Secrets ------------------------------------------------------------- */
+
+static int read_file(check_t *check, gc_secret_t *secret, const char *name)
+{
+    const char *path = ap_server_root_relative(check->pool, name);
+    apr_finfo_t info;
+    apr_file_t *file;
+    apr_size_t len;
+    char *bytes;
+    apr_status_t rv = apr_stat(&info, path, APR_FINFO_PROT | APR_FINFO_TYPE | APR_FINFO_SIZE, check->pool);
+
+    if (rv != APR_SUCCESS || info.filetype != APR_REG) {
+        return secret_fault(check, secret, "there is no file %s: make it, or mend the path", path);
+    }
+    if (info.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE)) {
+        return secret_fault(check, secret, "%s can be read by everybody: chmod o-rwx %s", path, path);
+    }
+    if (info.size > SECRET_MAX) {
+        return secret_fault(check, secret, "%s has more than %d bytes: that is no key", path, SECRET_MAX);
+    }
+    if (apr_file_open(&file, path, APR_READ, 0, check->pool) != APR_SUCCESS) {
+        return secret_fault(check, secret, "%s cannot be read by the user that httpd is started as", path);
+    }
+    len = (apr_size_t)info.size;
+    bytes = apr_palloc(check->pool, len + 1);
+    rv = len ? apr_file_read_full(file, bytes, len, &len) : APR_SUCCESS;
+    apr_file_close(file);
+    if (rv != APR_SUCCESS) {
+        return secret_fault(check, secret, "%s cannot be read", path);
+    }
+    secret->bytes = (unsigned char *)bytes;
+    secret->len = len;
+    return 1;
+}
+
+static int read_command(check_t *check, gc_secret_t *secret, const char *command)
+{
+    char **argv, *line;
+
+    if (apr_tokenize_to_argv(command, &argv, check->pool) != APR_SUCCESS || !argv[0]) {
+        return secret_fault(check, secret, "exec: wants a command");
+    }
+    line = ap_get_exec_line(check->pool, argv[0], (const char *const *)argv);
+    if (!line) {
+        return secret_fault(check, secret, "%s gave no line: run it as the user that httpd is started as",
+                            argv[0]);
+    }
+    secret->bytes = (unsigned char *)line;
+    secret->len = strlen(line);
+    return 1;
+}
+
+static int read_secret(check_t *check, gc_secret_t *secret, apr_size_t least)
+{
+    int good;
+
+    if (strncasecmp(secret->source, "file:", 5) == 0) {
+        good = read_file(check, secret, secret->source + 5);
+    } else if (strncasecmp(secret->source, "exec:", 5) == 0) {
+        good = read_command(check, secret, secret->source + 5);
+    } else {
+        secret->bytes = (const unsigned char *)secret->source;
+        secret->len = strlen(secret->source);
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
+                     "GEM0004: %s (%s:%d): the secret stands in the configuration; use file: or exec:",
+                     secret->where->directive, secret->where->filename, secret->where->line_num);
+        good = 1;
+    }
+    while (good && secret->len > 0
+           && (secret->bytes[secret->len - 1] == '\n' || secret->bytes[secret->len - 1] == '\r')) {
+        secret->len--;
+    }
+    if (good && secret->len < least) {
+        good = secret_fault(check, secret, "the secret has %lu bytes; it needs at least %lu"
+                                           " (openssl rand -base64 48 makes one)",
+                            (unsigned long)secret->len, (unsigned long)least);
+    }
+    return good;
+}
+
+static void read_secrets(check_t *check, apr_array_header_t *secrets, apr_size_t least)
+{
+    int i;
+
+    for (i = 0; secrets && i < secrets->nelts; i++) {
+        read_secret(check, &APR_ARRAY_IDX(secrets, i, gc_secret_t), least);
+    }
+}
+
+static void check_secrets(check_t *check)
+{
+    gc_config_t *c = check->config;
+
+    if (!c->token_keys) {
+        fault(check, "GemcloneTokenKey", "missing; write GemcloneTokenKey main file:/path/to/token.key");
+    }
+    if (!c->otp_key) {
+        fault(check, "GemcloneOTPKey", "missing; write GemcloneOTPKey file:/path/to/otp.key");
+    }
+    if (!c->gemini_keys && c->worker) {
+        fault(check, "GemcloneGeminiKey",
+              "missing; write GemcloneGeminiKey file:/path/to/gemini.key, or GemcloneWorker Off");
+    }
+    read_secrets(check, c->token_keys, GC_TOKEN_KEY_MIN);
+    read_secrets(check, c->gemini_keys, 1);
+    if (c->otp_key) {
+        read_secret(check, c->otp_key, OTP_KEY_MIN);
+    }
+    if (c->redis_password) {
+        read_secret(check, c->redis_password, 1);
+    }
+}
+
+/* --- Values -------------------------------------------------------------- */
+
+static void fill_in_defaults(gc_config_t *c)
+{
+#define NUMBER(field, value) c->field = c->field == GC_UNSET ? (value) : c->field;
+#define FLAG(field, name, value, text) NUMBER(field, value)
+#define INTEGER(field, name, value, least, most, text) NUMBER(field, value)
+#define DURATION(field, name, value, least, most, text) NUMBER(field, value)
+#define SIZE(field, name, value, least, most, text) NUMBER(field, value)
+#define TEXT(field, name, value, text) c->field = c->field ? c->field : (value);
+#define SECRET(field, name, text)
+#define LIST(field, name, arguments, setter, text)
+#include "config_list.h"
+#undef NUMBER
+#undef FLAG
+#undef INTEGER
+#undef DURATION
+#undef SIZE
+#undef TEXT
+#undef SECRET
+#undef LIST
+}
+
+static void check_accounts(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    apr_size_t digits = strlen(c->country_code) - 1;
+
+    if (c->country_code[0] != '+' || digits < 1 || digits > 4 || c->country_code[1] == '0'
+        || strspn(c->country_code + 1, "0123456789") != digits) {
+        fault(check, "GemcloneCountryCode", "'%s' is no country code; write one like +1 or +91",
+              c->country_code);
+    }
+    if (strcasecmp(c->otp_delivery, "log") != 0) {
+        fault(check, "GemcloneOTPDelivery", "'%s' is not known; write log", c->otp_delivery);
+    }
+    if (!c->otp_log && !c->otp_reveal) {
+        warning(check, "GemcloneOTPDelivery",
+                "log without GemcloneOTPLog: one-time codes reach nobody; name a file there");
+    }
+    if (c->otp_window < c->otp_lifetime) {
+        fault(check, "GemcloneOTPWindow",
+              "shorter than GemcloneOTPLifetime, which would give a code more tries than"
+              " GemcloneOTPTries; make it at least as long");
+    }
+    if (c->otp_reveal) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
+                     "GEM0003: GemcloneOTPReveal is On: whoever knows a phone number can sign in with it");
+    }
+}
+
+static void check_model(check_t *check, const char *directive, const char *model)
+{
+    if (!gc_gemini_model_is_valid(model)) {
+        fault(check, directive, "'%s' is no name of a model; write one like gemini-3.8-flash", model);
+    }
+}
+
+static void check_gemini(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    gc_gemini_settings_t settings;
+    const char *wrong;
+    int i;
+
+    gc_service_gemini_settings(check->pool, c, &settings);
+    wrong = gc_gemini_settings_check(check->pool, &settings);
+    if (wrong) {
+        fault(check, "GemcloneGeminiURL", "the settings for Gemini do not fit together: %s", wrong);
+    }
+    if (strcasecmp(c->gemini_fallback, "none") != 0) {
+        check_model(check, "GemcloneGeminiFallback", c->gemini_fallback);
+    }
+    for (i = 0; c->gemini_models && i < c->gemini_models->nelts; i++) {
+        check_model(check, "GemcloneGeminiModels",
+                    APR_ARRAY_IDX(c->gemini_models, i, gc_setting_t).value);
+    }
+    if (c->gemini_ca_file && !gc_service_can_read(check->pool, c->gemini_ca_file)) {
+        fault(check, "GemcloneGeminiCAFile", "%s cannot be read", c->gemini_ca_file);
+    }
+    if (c->gemini_connect > c->gemini_total || c->gemini_first > c->gemini_total) {
+        fault(check, "GemcloneGeminiTotalTimeout",
+              "shorter than GemcloneGeminiConnectTimeout or GemcloneGeminiFirstTokenTimeout,"
+              " which it includes; make it longer, or those shorter");
+    }
+}
+
+static void check_redis(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    gc_redis_options_t options = {0};
+
+    if (c->redis && gc_redis_url_parse(check->pool, c->redis, &options) != APR_SUCCESS) {
+        fault(check, "GemcloneRedis", "'%s' is not of the form redis://host:6379/0 or unix:/path"
+                                      " (a password goes into GemcloneRedisPassword)",
+              c->redis);
+    }
+    if (c->redis_username && !c->redis_password) {
+        fault(check, "GemcloneRedisUsername", "needs GemcloneRedisPassword beside it");
+    }
+    if (!c->redis && c->redis_password) {
+        fault(check, "GemcloneRedisPassword", "there is no GemcloneRedis that it could be for");
+    }
+}
+
+/* mod_dbd's settings are its own: what it was told is read from the configuration. */
+static void check_database(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    const ap_directive_t *driver = find_directive(ap_conftree, "DBDriver", check->server);
+    const ap_directive_t *most = find_directive(ap_conftree, "DBDMax", check->server);
+    apr_int64_t max = DBD_MAX;
+
+    if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
+        fault(check, "DBDriver", "mod_dbd is not loaded; write LoadModule dbd_module modules/mod_dbd.so");
+        return;
+    }
+    if (!driver || strcasecmp(driver->args, "pgsql") != 0) {
+        fault(check, "DBDriver", "the database must be Postgres; write DBDriver pgsql, and DBDParams"
+                                 " \"host=... dbname=... user=gemclone connect_timeout=2\"");
+    }
+    if (!find_directive(ap_conftree, "DBDParams", check->server)) {
+        fault(check, "DBDParams",
+              "missing; write DBDParams \"host=... dbname=... user=gemclone connect_timeout=2\"");
+    }
+    if (most && gc_unit_integer(most->args, &max) != APR_SUCCESS) {
+        return; /* mod_dbd tells */
+    }
+    if (max < c->db_connections) {
+        fault(check, "GemcloneDatabaseConnections",
+              "%" APR_INT64_T_FMT " is more than the %" APR_INT64_T_FMT " that DBDMax allows;"
+              " lower the one or raise the other",
+              c->db_connections, max);
+    }
+}
+
+static void check_work(check_t *check)
+{
+    const gc_config_t *c = check->config;
+
+    if (c->lease < 2 * c->db_timeout) {
+        warning(check, "GemcloneLease",
+                "less than twice GemcloneDatabaseTimeout: one slow statement may cost a process its jobs");
+    }
+    if (strlen(c->site) > 64) {
+        fault(check, "GemcloneSite", "longer than 64 characters");
+    }
+}
+
+int gc_config_check(apr_pool_t *pool, server_rec *main)
+{
+    const gc_config_t *done = NULL;
+    server_rec *server;
+    int faults = 0;
+
+    for (server = main; server; server = server->next) {
+        check_t check = {.pool = pool, .server = server};
+
+        check.config = ap_get_module_config(server->module_config, &gemclone_module);
+        if (!gc_config_is_mapped(server) || !check.config || check.config == done) {
+            continue;
+        }
+        if (server == main) {
+            done = check.config; /* virtual hosts without settings of their own share it */
+        }
+        fill_in_defaults(check.config);
+        check_secrets(&check);
+        check_accounts(&check);
+        check_gemini(&check);
+        check_redis(&check);
+        check_database(&check);
+        check_work(&check);
+        faults += check.faults;
+    }
+    return faults ? HTTP_INTERNAL_SERVER_ERROR : OK;
+}

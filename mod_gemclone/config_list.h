@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every directive, by one line each: its field in gc_config_t, its value when
+ * unset, how it is read, merged and described. conf/gemclone.conf documents
+ * them; `make check` holds the two together.
+ *
+ *   FLAG(field, name, default, description)
+ *   INTEGER(field, name, default, least, most, description)
+ *   DURATION(field, name, default, least, most, description)   in microseconds
+ *   SIZE(field, name, default, least, most, description)       in bytes
+ *   TEXT(field, name, default, description)
+ *   SECRET(field, name, description)                           one source
+ *   LIST(field, name, arguments, setter, description)          see config.c
+ */
+/* clang-format off */
+
+/* Access tokens */
+LIST    (token_keys, "GemcloneTokenKey", TAKE2, set_token_key,
+         "a key id and the source of a key of at least 32 bytes: the first signs access tokens, all verify them")
+DURATION(token_lifetime, "GemcloneTokenLifetime", GC_MIN(30), GC_SEC(10), GC_DAY(30),
+         "how long an access token is good")
+TEXT    (token_issuer, "GemcloneTokenIssuer", "gemclone", "the issuer (iss) that access tokens name")
+
+/* One-time codes */
+SECRET  (otp_key, "GemcloneOTPKey", "the source of the key that one-time codes are hashed with")
+INTEGER (otp_length, "GemcloneOTPLength", 6, 4, 8, "digits of a one-time code")
+DURATION(otp_lifetime, "GemcloneOTPLifetime", GC_MIN(5), GC_SEC(1), GC_DAY(1),
+         "how long a one-time code is good")
+INTEGER (otp_tries, "GemcloneOTPTries", 5, 1, 20, "tries at one-time codes that a number has in a window")
+DURATION(otp_window, "GemcloneOTPWindow", GC_MIN(15), GC_SEC(1), GC_DAY(1), "the window of GemcloneOTPTries")
+FLAG    (otp_reveal, "GemcloneOTPReveal", 0, "whether answers hold the one-time code: demonstrations and tests only")
+TEXT    (otp_delivery, "GemcloneOTPDelivery", "log", "how one-time codes are delivered: log")
+TEXT    (otp_log, "GemcloneOTPLog", NULL, "the file, readable by its owner only, that GemcloneOTPDelivery log writes codes to")
+TEXT    (country_code, "GemcloneCountryCode", "+1", "what goes before numbers that have no + of their own")
+
+/* Limits */
+LIST    (quotas, "GemcloneQuota", TAKE2, set_quota, "a tier and its prompts a UTC day, or unlimited")
+SIZE    (max_body, "GemcloneMaxBody", GC_KIB(256), 1024, GC_KIB(16384), "the largest request body")
+INTEGER (max_prompt, "GemcloneMaxPrompt", 32000, 1, 1000000, "the longest prompt, in characters")
+
+/* Work */
+TEXT    (site, "GemcloneSite", "default", "the name under which hosts share jobs: one set of Gemini settings")
+FLAG    (worker, "GemcloneWorker", 1, "whether this server generates replies, or only accepts prompts")
+INTEGER (threads, "GemcloneThreads", 4, 1, 7, "threads of a child that do what blocks, beside the loop")
+INTEGER (max_replies, "GemcloneMaxReplies", 1000, 1, 100000, "replies that a child generates at once")
+DURATION(lease, "GemcloneLease", GC_SEC(15), GC_SEC(1), GC_MIN(10),
+         "how long a job is its process' own without word from it")
+DURATION(poll, "GemclonePoll", GC_SEC(1), GC_MS(50), GC_MIN(1), "how often a process looks for jobs unasked")
+DURATION(drain_timeout, "GemcloneDrainTimeout", GC_SEC(10), 0, GC_MIN(60),
+         "how long running replies may go on when a child stops")
+
+/* Postgres; the connection itself is mod_dbd's */
+INTEGER (db_connections, "GemcloneDatabaseConnections", 8, 1, 1000, "connections that a child uses at once")
+DURATION(db_timeout, "GemcloneDatabaseTimeout", GC_SEC(5), GC_MS(10), GC_MIN(5), "the time of one statement")
+DURATION(db_wait, "GemcloneDatabaseWait", GC_SEC(2), GC_MS(10), GC_MIN(1), "how long to wait for a free connection")
+
+/* Gemini */
+LIST    (gemini_keys, "GemcloneGeminiKey", TAKE1, set_gemini_key, "the source of an API key; several take turns")
+TEXT    (gemini_url, "GemcloneGeminiURL", "https://generativelanguage.googleapis.com/v1beta",
+         "where the API is, up to and with its version")
+TEXT    (gemini_model, "GemcloneGeminiModel", "gemini-3.8-flash", "the model where a chatroom names none")
+TEXT    (gemini_fallback, "GemcloneGeminiFallback", "gemini-3.5-flash-lite",
+         "the model when the first one is gone or used up, or none")
+LIST    (gemini_models, "GemcloneGeminiModels", ITERATE, set_gemini_models,
+         "the models that chatrooms may name")
+LIST    (gemini_generation, "GemcloneGeminiGeneration", TAKE2, set_gemini_generation,
+         "a member of generationConfig and its value")
+TEXT    (gemini_thinking, "GemcloneGeminiThinking", NULL, "how much to think: low, medium, high, or a budget in tokens")
+LIST    (gemini_safety, "GemcloneGeminiSafety", TAKE2, set_gemini_safety, "a harm category and its threshold")
+DURATION(gemini_connect, "GemcloneGeminiConnectTimeout", GC_SEC(5), GC_MS(10), GC_MIN(5), "the time to connect")
+DURATION(gemini_first, "GemcloneGeminiFirstTokenTimeout", GC_SEC(60), GC_MS(10), GC_MIN(60),
+         "the time until a reply begins")
+DURATION(gemini_idle, "GemcloneGeminiIdleTimeout", GC_SEC(30), GC_MS(10), GC_MIN(60),
+         "the longest pause in a reply")
+DURATION(gemini_total, "GemcloneGeminiTotalTimeout", GC_MIN(10), GC_MS(10), GC_DAY(1), "the time of a whole try")
+INTEGER (gemini_tries, "GemcloneGeminiTries", 5, 1, 20, "tries that a reply has")
+DURATION(gemini_backoff, "GemcloneGeminiBackoff", GC_SEC(1), GC_MS(1), GC_MIN(10),
+         "the pause before a second try, doubled for each further one")
+TEXT    (gemini_ca_file, "GemcloneGeminiCAFile", NULL, "authorities to trust instead of the system's, in PEM")
+TEXT    (system_prompt, "GemcloneSystemPrompt", NULL, "the system instruction where a chatroom has none")
+INTEGER (context_tokens, "GemcloneContextTokens", 32000, 100, 10000000,
+         "tokens of history, system instruction and prompt that are sent")
+SIZE    (max_reply, "GemcloneMaxReply", GC_KIB(1024), 1024, GC_KIB(65536), "the longest reply")
+
+/* Redis */
+TEXT    (redis, "GemcloneRedis", NULL, "where Redis is: redis://host[:port][/database] or unix:/path")
+TEXT    (redis_username, "GemcloneRedisUsername", NULL, "whom to sign in to Redis as")
+SECRET  (redis_password, "GemcloneRedisPassword", "the source of the password for Redis")
+LIST    (redis_timeouts, "GemcloneRedisTimeout", TAKE12, set_redis_timeout,
+         "the time of one command, and that to connect")
+INTEGER (redis_connections, "GemcloneRedisConnections", 8, 1, 1000, "connections to Redis that a child uses at once")
+TEXT    (redis_prefix, "GemcloneRedisPrefix", "gemclone:", "what all keys in Redis begin with")
+DURATION(cache_ttl, "GemcloneCacheTTL", GC_SEC(60), GC_SEC(1), GC_DAY(1), "how long answers are kept in the cache")
+SIZE    (cache_size, "GemcloneCacheSize", GC_KIB(16384), GC_KIB(256), GC_KIB(4194304),
+         "memory that a child keeps answers in")
+/* clang-format on */

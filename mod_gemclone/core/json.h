@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * JSON with bounds, owned by pools.
+ */
+#ifndef GC_JSON_H
+#define GC_JSON_H
+
+#include <apr_pools.h>
+#include <jansson.h>
+#include "status.h"
+
+/* How deep untrusted arrays and objects may be nested. */
+#define GC_JSON_DEPTH 32
+
+/* Parses untrusted text into a value owned by the pool. GC_EINPUT: it is no
+ * JSON (RFC 8259), not UTF-8, has a member twice, or is nested too deep; *why
+ * then tells a client where. NULs in strings pass: rules refuse them. */
+GC_MUST_CHECK apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len,
+                                         json_t **value, const char **why);
+
+/* Lets the pool release value when it is cleared. Returns value, which may be NULL. */
+json_t *gc_json_own(apr_pool_t *pool, json_t *value);
+
+/* Compact text in the pool; NULL without memory. *len may be NULL. */
+const char *gc_json_text(apr_pool_t *pool, const json_t *value, apr_size_t *len);
+
+/* json_string(text), or null for NULL. */
+json_t *gc_json_string_or_null(const char *text);
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every log message: X(id, level, what it means to who reads the log).
+ *
+ * Ids never change their meaning and are never used again. ERR means that
+ * somebody must act. `make check` holds this list against the code.
+ */
+/* clang-format off */
+
+/* Start and stop */
+X(GEM0001, NOTICE,  "a child's companion runs: the loop and its pool")
+X(GEM0002, ERR,     "a child's companion could not start; the child answers, but generates no replies")
+X(GEM0003, WARNING, "GemcloneOTPReveal is on: whoever knows a phone number can sign in with it")
+X(GEM0004, WARNING, "a secret stands in the configuration itself; use file: or exec:")
+X(GEM0005, INFO,    "a child stops: replies that were not done in time are given back")
+X(GEM0006, ERR,     "a configuration that cannot work: the text names the directive, its line and the mend")
+X(GEM0007, WARNING, "a configuration that works, but seldom as meant")
+
+/* Accounts */
+X(GEM0101, NOTICE,  "a one-time code for a number; the code itself is not logged")
+X(GEM0102, INFO,    "a one-time code was refused: wrong, used, expired or after too many tries")
+
+/* Postgres */
+X(GEM0201, ERR,     "Postgres cannot be reached; requests get 503 until it is back")
+X(GEM0202, NOTICE,  "Postgres is reached again")
+X(GEM0203, WARNING, "a statement ran out of time, or its connection broke; the connection is given up")
+X(GEM0204, ERR,     "the schema is not the one that this module needs: run the migrations")
+X(GEM0205, ERR,     "Postgres refused a statement for a reason that is not the client's")
+X(GEM0206, WARNING, "all database connections of this child were busy for GemcloneDatabaseWait")
+
+/* Redis */
+X(GEM0301, WARNING, "Redis cannot be reached, or answers with errors; work goes on without it")
+X(GEM0302, NOTICE,  "Redis is used again")
+
+/* Replies */
+X(GEM0401, INFO,    "a reply has ended")
+X(GEM0402, INFO,    "a reply is tried again")
+X(GEM0403, ERR,     "Gemini refuses this key, region or billing; no reply can be generated until it is mended")
+X(GEM0404, INFO,    "the result of a try came late: the job is another process's by now")
+X(GEM0405, WARNING, "the end of a reply could not be stored; it is tried again")
+X(GEM0406, ERR,     "the end of a reply could not be stored in time; the reply will be generated again")
+X(GEM0407, WARNING, "jobs could not be claimed or renewed")
+X(GEM0408, DEBUG,   "jobs were claimed")
+X(GEM0409, WARNING, "a reply has failed")
+
+/* Requests */
+X(GEM0501, ERR,     "a request failed inside the module")
+/* clang-format on */

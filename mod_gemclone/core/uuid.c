@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * UUIDs between text and bytes.
+ */
+#include "uuid.h"
+
+#include <sodium.h>
+#include <string.h>
+
+apr_status_t gc_uuid_parse(gc_uuid_t *uuid, const char *text, apr_size_t len)
+{
+    size_t read;
+    const char *end;
+
+    if (len != GC_UUID_TEXT || text[8] != '-' || text[13] != '-' || text[18] != '-'
+        || text[23] != '-') {
+        return GC_EINPUT;
+    }
+    if (sodium_hex2bin(uuid->bytes, sizeof(uuid->bytes), text, len, "-", &read, &end) != 0
+        || read != sizeof(uuid->bytes) || end != text + len) {
+        return GC_EINPUT;
+    }
+    return APR_SUCCESS;
+}
+
+const char *gc_uuid_text(apr_pool_t *pool, const gc_uuid_t *uuid)
+{
+    static const unsigned char groups[] = {4, 2, 2, 2, 6};
+    const unsigned char *from = uuid->bytes;
+    char *text = apr_palloc(pool, GC_UUID_TEXT + 1);
+    char *to = text;
+    size_t i;
+
+    for (i = 0; i < sizeof(groups); i++) {
+        sodium_bin2hex(to, 2 * groups[i] + 1, from, groups[i]);
+        from += groups[i];
+        to += 2 * groups[i];
+        *to++ = '-';
+    }
+    text[GC_UUID_TEXT] = '\0';
+    return text;
+}
+
+int gc_uuid_equal(const gc_uuid_t *a, const gc_uuid_t *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}

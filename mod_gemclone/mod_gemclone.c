@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The module record and its hooks.
+ */
+#include <httpd.h>
+
+#include <ap_mpm.h>
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <mpm_common.h>
+#include <string.h>
+
+#include "api/error_body.h"
+#include "api/request.h"
+#include "config.h"
+#include "service.h"
+
+/* The one symbol that httpd looks for. */
+extern module AP_MODULE_DECLARE_DATA gemclone_module __attribute__((visibility("default")));
+
+#define HANDLER "gemclone"
+
+static int is_ours(const request_rec *r)
+{
+    const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
+
+    return location && location->engine == 1;
+}
+
+/* --- Configuration ------------------------------------------------------- */
+
+static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)plog;
+    (void)ptemp;
+    gc_config_reset(pconf);
+    return OK;
+}
+
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    (void)plog;
+    (void)ptemp;
+    return gc_config_check(pconf, server);
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    apr_status_t rv;
+
+    (void)plog;
+    (void)ptemp;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* the first of two passes */
+    }
+    rv = gc_services_prepare(pconf, server);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, server, "GEM0002: no memory to share, or no GemcloneOTPLog");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    ap_add_version_component(pconf, "mod_gemclone/" GC_VERSION);
+    return OK;
+}
+
+/* --- Children ------------------------------------------------------------ */
+
+static void child_init(apr_pool_t *pchild, server_rec *server)
+{
+    gc_services_start(pchild, server);
+}
+
+static void child_stopping(apr_pool_t *pchild, int graceful)
+{
+    (void)pchild;
+    gc_services_stop_claiming(graceful);
+}
+
+/* --- Requests ------------------------------------------------------------ */
+
+/* There is no file behind our addresses: nobody is to look for one. */
+static int translate_name(request_rec *r)
+{
+    if (!is_ours(r)) {
+        return DECLINED;
+    }
+    r->filename = apr_pstrdup(r->pool, r->uri);
+    return OK;
+}
+
+static int map_to_storage(request_rec *r)
+{
+    return is_ours(r) ? OK : DECLINED;
+}
+
+static int fixups(request_rec *r)
+{
+    if (is_ours(r) && !r->handler) {
+        r->handler = HANDLER;
+    }
+    return DECLINED;
+}
+
+static int handle(request_rec *r)
+{
+    if (!r->handler || strcmp(r->handler, HANDLER) != 0 || !is_ours(r)) {
+        return DECLINED;
+    }
+    return gc_dispatch(r);
+}
+
+static void register_hooks(apr_pool_t *pool)
+{
+    /* The pool of connections must be there before us, and goes after us. */
+    static const char *const after_dbd[] = {"mod_dbd.c", NULL};
+
+    (void)pool;
+    ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
+    gc_error_body_register();
+}
+
+AP_DECLARE_MODULE(gemclone) = {
+    STANDARD20_MODULE_STUFF, gc_location_create, gc_location_merge, gc_config_create,
+    gc_config_merge,         gc_directives,      register_hooks,
+    AP_MODULE_FLAG_NONE};

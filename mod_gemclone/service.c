@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A child's working parts: made in child_init, ended with pchild.
+ */
+#include "service.h"
+
+#include <apr_dbd.h>
+#include <apr_file_info.h>
+#include <apr_file_io.h>
+#include <apr_hash.h>
+#include <apr_optional.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <curl/curl.h>
+#include <http_config.h>
+#include <http_log.h>
+#include <mod_dbd.h>
+#include <sodium.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "core/unit.h"
+#include "store/tracking.h"
+
+APLOG_USE_MODULE(gemclone);
+
+/* Before the fork. */
+static apr_shm_t *shared;
+
+/* Of this child. */
+static struct {
+    apr_hash_t *by_server;        /* server_rec * -> gc_service_t * */
+    apr_array_header_t *services; /* gc_service_t *, each once */
+    gc_companion_t *companion;    /* or NULL: it could not be started */
+    apr_pool_t *loop_pool;        /* what the loop's thread alone may touch */
+    gc_loop_task_t begin, drain, end;
+    int undrained; /* workers; the loop's */
+    int graceful;
+} child;
+
+static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+
+/* --- Logging: the library's messages into ErrorLog ----------------------- */
+
+static const int levels[] = {
+    [GC_LOG_ERR] = APLOG_ERR,   [GC_LOG_WARNING] = APLOG_WARNING, [GC_LOG_NOTICE] = APLOG_NOTICE,
+    [GC_LOG_INFO] = APLOG_INFO, [GC_LOG_DEBUG] = APLOG_DEBUG,
+};
+
+static int log_enabled(void *server, gc_log_level_e level)
+{
+    return APLOG_IS_LEVEL((server_rec *)server, levels[level]);
+}
+
+static void log_write(void *server, gc_log_level_e level, const char *id, const char *text)
+{
+    ap_log_error(APLOG_MARK, levels[level], 0, server, "%s: %s", id, text);
+}
+
+/* --- Connections: mod_dbd's ---------------------------------------------- */
+
+static apr_status_t open_connection(void *server, apr_pool_t *pool, gc_db_lease_t *lease)
+{
+    ap_dbd_t *dbd = dbd_open(pool, server);
+
+    if (!dbd) {
+        return APR_EGENERAL;
+    }
+    lease->handle = dbd;
+    lease->native = apr_dbd_native_handle(dbd->driver, dbd->handle);
+    lease->pool = dbd->pool;
+    return APR_SUCCESS;
+}
+
+static void close_connection(void *server, gc_db_lease_t *lease)
+{
+    dbd_close(server, lease->handle);
+}
+
+/* --- From configuration to options --------------------------------------- */
+
+int gc_service_can_read(apr_pool_t *pool, const char *path)
+{
+    apr_file_t *file;
+
+    if (apr_file_open(&file, path, APR_READ, 0, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    apr_file_close(file);
+    return 1;
+}
+
+static apr_table_t *table_of(apr_pool_t *pool, const apr_array_header_t *settings)
+{
+    apr_table_t *table;
+    int i;
+
+    if (!settings) {
+        return NULL;
+    }
+    table = apr_table_make(pool, settings->nelts);
+    for (i = 0; i < settings->nelts; i++) {
+        const gc_setting_t *s = &APR_ARRAY_IDX(settings, i, gc_setting_t);
+
+        apr_table_setn(table, s->name, s->value);
+    }
+    return table;
+}
+
+void gc_service_gemini_settings(apr_pool_t *pool, const gc_config_t *config,
+                                gc_gemini_settings_t *settings)
+{
+    memset(settings, 0, sizeof(*settings));
+    settings->base_url = config->gemini_url;
+    settings->model = config->gemini_model;
+    settings->thinking = config->gemini_thinking;
+    settings->generation = table_of(pool, config->gemini_generation);
+    settings->safety = table_of(pool, config->gemini_safety);
+    settings->timeouts.connect = config->gemini_connect;
+    settings->timeouts.first = config->gemini_first;
+    settings->timeouts.idle = config->gemini_idle;
+    settings->timeouts.total = config->gemini_total;
+    settings->max_reply = (apr_size_t)config->max_reply;
+}
+
+static apr_interval_time_t redis_timeout(const gc_config_t *config, const char *which,
+                                         apr_interval_time_t fallback)
+{
+    const char *text = gc_config_setting(config->redis_timeouts, which);
+    apr_interval_time_t timeout = fallback;
+
+    return text && gc_unit_duration(text, &timeout) == APR_SUCCESS ? timeout : fallback;
+}
+
+static const char *secret_text(apr_pool_t *pool, const gc_secret_t *secret)
+{
+    return secret ? apr_pstrmemdup(pool, (const char *)secret->bytes, secret->len) : NULL;
+}
+
+static apr_status_t redis_options(apr_pool_t *pool, const gc_service_t *s, gc_redis_options_t *o)
+{
+    const gc_config_t *c = s->config;
+
+    memset(o, 0, sizeof(*o));
+    o->username = c->redis_username;
+    o->password = secret_text(pool, c->redis_password);
+    o->timeout = redis_timeout(c, "total", GC_MS(200));
+    o->connect_timeout = redis_timeout(c, "connect", GC_MS(100));
+    o->connections = (int)c->redis_connections;
+    o->log = &s->log;
+    return gc_redis_url_parse(pool, c->redis, o);
+}
+
+static const char *const *key_texts(apr_pool_t *pool, const apr_array_header_t *keys)
+{
+    const char **texts = apr_palloc(pool, sizeof(*texts) * (apr_size_t)keys->nelts);
+    int i;
+
+    for (i = 0; i < keys->nelts; i++) {
+        texts[i] = secret_text(pool, &APR_ARRAY_IDX(keys, i, gc_secret_t));
+    }
+    return texts;
+}
+
+static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_options_t *o)
+{
+    const gc_config_t *c = s->config;
+    char host[64] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    memset(o, 0, sizeof(*o));
+    o->db = s->db;
+    o->companion = child.companion;
+    o->log = &s->log;
+    o->site = c->site;
+    o->name = apr_psprintf(pool, "%s:%ld", host, (long)getpid());
+    o->most = (int)c->max_replies;
+    o->lease = c->lease;
+    o->poll = c->poll;
+    gc_service_gemini_settings(pool, c, &o->gemini);
+    o->ca_file = c->gemini_ca_file;
+    o->keys = key_texts(pool, c->gemini_keys);
+    o->key_count = c->gemini_keys->nelts;
+    o->fallback = strcasecmp(c->gemini_fallback, "none") ? c->gemini_fallback : NULL;
+    o->system_prompt = c->system_prompt;
+    o->context_tokens = (int)c->context_tokens;
+    o->tries = (int)c->gemini_tries;
+    o->backoff = c->gemini_backoff;
+}
+
+/* --- One service --------------------------------------------------------- */
+
+static void make_ring(apr_pool_t *pool, gc_service_t *s)
+{
+    const apr_array_header_t *secrets = s->config->token_keys;
+    int i;
+
+    s->ring.issuer = s->config->token_issuer;
+    s->ring.keys = apr_array_make(pool, secrets->nelts, sizeof(gc_token_key_t));
+    for (i = 0; i < secrets->nelts; i++) {
+        const gc_secret_t *secret = &APR_ARRAY_IDX(secrets, i, gc_secret_t);
+
+        APR_ARRAY_PUSH(s->ring.keys, gc_token_key_t) =
+            (gc_token_key_t){secret->name, secret->bytes, secret->len};
+    }
+    gc_code_key(s->config->otp_key->bytes, s->config->otp_key->len, &s->otp_key);
+}
+
+static apr_int64_t quota_of(const gc_config_t *config, const char *tier, apr_int64_t fallback)
+{
+    const char *text = gc_config_setting(config->quotas, tier);
+    apr_int64_t prompts = fallback;
+
+    if (text && gc_unit_integer(text, &prompts) != APR_SUCCESS) {
+        prompts = -1; /* unlimited */
+    }
+    return prompts;
+}
+
+static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
+{
+    gc_cache_options_t options = {.shared = apr_shm_baseaddr_get(shared),
+                                  .prefix = s->config->redis_prefix,
+                                  .ttl = s->config->cache_ttl,
+                                  .near_bytes = (apr_size_t)s->config->cache_size};
+    gc_redis_options_t redis;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (s->config->redis) {
+        rv = redis_options(pool, s, &redis);
+        if (rv == APR_SUCCESS) {
+            rv = gc_redis_create(pool, &redis, &s->redis);
+        }
+        options.redis = s->redis;
+    }
+    return rv == APR_SUCCESS ? gc_cache_create(pool, &options, &s->cache) : rv;
+}
+
+static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc_config_t *config)
+{
+    gc_service_t *s = apr_pcalloc(pool, sizeof(*s));
+    gc_db_options_t db = {.provider = {open_connection, close_connection, server},
+                          .log = &s->log,
+                          .timeout = config->db_timeout,
+                          .wait = config->db_wait,
+                          .connections = (int)config->db_connections};
+
+    s->server = server;
+    s->config = config;
+    s->log = (gc_log_t){log_enabled, log_write, server};
+    s->quota.basic = quota_of(config, "basic", 5);
+    s->quota.pro = quota_of(config, "pro", -1);
+    make_ring(pool, s);
+    if (gc_db_create(pool, &db, &s->db) != APR_SUCCESS || make_cache(pool, s) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "GEM0002: a service could not be made");
+        return NULL;
+    }
+    return s;
+}
+
+/* --- Which server has which ---------------------------------------------- */
+
+static const void *dbd_config(const server_rec *server)
+{
+    static module *dbd;
+
+    if (!dbd) {
+        dbd = ap_find_linked_module("mod_dbd.c");
+    }
+    return dbd ? ap_get_module_config(server->module_config, dbd) : NULL;
+}
+
+static gc_service_t *find_service(const gc_config_t *config, const server_rec *server)
+{
+    int i;
+
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+
+        if (s->config == config && dbd_config(s->server) == dbd_config(server)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static void make_services(apr_pool_t *pool, server_rec *main)
+{
+    server_rec *server;
+
+    child.by_server = apr_hash_make(pool);
+    child.services = apr_array_make(pool, 2, sizeof(gc_service_t *));
+    for (server = main; server; server = server->next) {
+        const gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);
+        gc_service_t *s;
+
+        if (!config || !gc_config_is_mapped(server)) {
+            continue;
+        }
+        s = find_service(config, server);
+        if (!s && (s = make_service(pool, server, config))) {
+            APR_ARRAY_PUSH(child.services, gc_service_t *) = s;
+        }
+        if (s) {
+            apr_hash_set(child.by_server, apr_pmemdup(pool, &server, sizeof(server)), sizeof(server), s);
+        }
+    }
+}
+
+gc_service_t *gc_service_of(const server_rec *server)
+{
+    return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(server)) : NULL;
+}
+
+/* --- The companion: begins, drains, ends --------------------------------- */
+
+static void changed_cb(void *cache, const char *key, apr_size_t len)
+{
+    gc_loop_cache_changed(cache, key, len);
+}
+
+static void hears_cb(void *cache, int hears)
+{
+    gc_loop_cache_hears(cache, hears);
+}
+
+static apr_status_t begin_tracking(gc_service_t *s)
+{
+    gc_tracking_handler_t handler = {changed_cb, hears_cb, s->cache};
+    gc_redis_options_t *options = apr_palloc(child.loop_pool, sizeof(*options));
+    gc_tracking_t *tracking;
+    apr_status_t rv = redis_options(child.loop_pool, s, options);
+
+    return rv == APR_SUCCESS
+               ? gc_loop_tracking_start(child.loop_pool,
+                                        gc_loop_base(gc_companion_loop(child.companion)), options,
+                                        gc_cache_version_prefix(s->cache, child.loop_pool), &handler,
+                                        &tracking)
+               : rv;
+}
+
+static apr_status_t begin_worker(gc_service_t *s)
+{
+    gc_worker_options_t options;
+    gc_worker_t *worker;
+    apr_status_t rv;
+
+    worker_options(child.loop_pool, s, &options);
+    rv = gc_loop_worker_start(child.loop_pool, &options, &worker);
+    if (rv == APR_SUCCESS) {
+        __atomic_store_n(&s->worker, worker, __ATOMIC_RELEASE);
+    }
+    return rv;
+}
+
+/* On the loop, first of all. */
+static void begin_task(void *baton)
+{
+    int i;
+
+    (void)baton;
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+
+        if ((s->redis && begin_tracking(s) != APR_SUCCESS)
+            || (s->config->worker && begin_worker(s) != APR_SUCCESS)) {
+            gc_log(&s->log, GEM0002, "the companion lacks a part");
+        }
+    }
+}
+
+static void end_task(void *baton)
+{
+    (void)baton;
+    gc_loop_end(gc_companion_loop(child.companion));
+}
+
+/* The last worker's end ends the loop: later, since this may be called from inside it. */
+static void drained_cb(void *baton)
+{
+    (void)baton;
+    if (--child.undrained == 0) {
+        child.end.call = end_task;
+        gc_loop_post(gc_companion_loop(child.companion), &child.end);
+    }
+}
+
+/* On the loop. A server that is stopped is killed within seconds: replies are
+ * given back at once, and another process takes them. */
+static void drain_task(void *baton)
+{
+    int i;
+
+    (void)baton;
+    child.undrained = 1; /* until all have been told */
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+
+        if (s->worker) {
+            child.undrained++;
+            gc_loop_worker_drain(s->worker, child.graceful ? s->config->drain_timeout : 0,
+                                 drained_cb, NULL);
+        }
+    }
+    drained_cb(NULL);
+}
+
+/* A pre-cleanup of pchild: mod_dbd's pool is still there, no request thread is. */
+static apr_status_t stop_cb(void *baton)
+{
+    (void)baton;
+    child.drain.call = drain_task;
+    gc_loop_post(gc_companion_loop(child.companion), &child.drain);
+    gc_companion_join(child.companion);
+    apr_pool_destroy(child.loop_pool); /* the loop's thread is no more: this one may */
+    child.companion = NULL;
+    return APR_SUCCESS;
+}
+
+void gc_services_stop_claiming(int graceful)
+{
+    int i;
+
+    child.graceful = graceful;
+    for (i = 0; child.services && i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+        gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
+
+        if (worker) {
+            gc_worker_stop_claiming(worker);
+        }
+    }
+}
+
+/* The most threads that any service asks for. */
+static int thread_count(void)
+{
+    int i, count = 1;
+
+    for (i = 0; i < child.services->nelts; i++) {
+        int wanted = (int)APR_ARRAY_IDX(child.services, i, gc_service_t *)->config->threads;
+
+        count = wanted > count ? wanted : count;
+    }
+    return count;
+}
+
+static apr_status_t start_companion(apr_pool_t *pchild)
+{
+    apr_status_t rv = gc_companion_start(pchild, thread_count(), &child.companion);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_pool_create_unmanaged_ex(&child.loop_pool, NULL, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        apr_pool_pre_cleanup_register(pchild, NULL, stop_cb);
+        child.begin.call = begin_task;
+        gc_loop_post(gc_companion_loop(child.companion), &child.begin);
+    }
+    return rv;
+}
+
+void gc_services_start(apr_pool_t *pchild, server_rec *main)
+{
+    apr_status_t rv;
+
+    dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+    child.graceful = 1;
+    make_services(pchild, main);
+    if (child.services->nelts == 0) {
+        return;
+    }
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main, "GEM0002: a library could not be started");
+        return;
+    }
+    rv = start_companion(pchild);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, main, "GEM0002: the companion could not be started");
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main, "GEM0001: the companion runs with the loop and %d threads",
+                 thread_count());
+}
+
+/* Codes are for the admin's eyes: nobody else may read the file. */
+static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
+{
+    const char *path = config && config->otp_log ? ap_server_root_relative(pconf, config->otp_log) : NULL;
+
+    return path && !config->otp_log_file
+               ? apr_file_open(&config->otp_log_file, path, APR_WRITE | APR_CREATE | APR_APPEND,
+                               APR_FPROT_UREAD | APR_FPROT_UWRITE, pconf)
+               : APR_SUCCESS;
+}
+
+apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main)
+{
+    server_rec *server;
+    apr_status_t rv = apr_shm_create(&shared, GC_CACHE_SHARED, NULL, pconf);
+
+    if (rv == APR_SUCCESS) {
+        memset(apr_shm_baseaddr_get(shared), 0, GC_CACHE_SHARED);
+    }
+    for (server = main; server && rv == APR_SUCCESS; server = server->next) {
+        if (gc_config_is_mapped(server)) {
+            rv = open_otp_log(pconf, ap_get_module_config(server->module_config, &gemclone_module));
+        }
+    }
+    return rv;
+}

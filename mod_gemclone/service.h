@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A child's working parts for one set of settings: what requests and jobs need.
+ *
+ * Virtual hosts that share all settings, mod_dbd's too, share a service.
+ */
+#ifndef GC_SERVICE_H
+#define GC_SERVICE_H
+
+#include "config.h"
+#include "core/code.h"
+#include "core/token.h"
+#include "store/cache.h"
+#include "store/db.h"
+#include "store/message.h"
+#include "upstream/gemini.h"
+#include "work/worker.h"
+
+typedef struct gc_service_t {
+    server_rec *server;
+    const gc_config_t *config;
+    gc_log_t log;
+    gc_db_t *db;
+    gc_redis_t *redis; /* or NULL */
+    gc_cache_t *cache;
+    gc_worker_t *worker; /* or NULL: this child generates no replies */
+    gc_token_ring_t ring;
+    gc_hash_t otp_key;
+    gc_quota_t quota;
+} gc_service_t;
+
+/* What config tells of Gemini. The tables and texts belong to the pool or config. */
+void gc_service_gemini_settings(apr_pool_t *pool, const gc_config_t *config,
+                                gc_gemini_settings_t *settings);
+
+int gc_service_can_read(apr_pool_t *pool, const char *path);
+
+/* Before the fork, as root: the memory that the children of this host share, and
+ * the files of GemcloneOTPLog. */
+apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main);
+
+/* In a child: makes all services and starts the companion. They end with pchild.
+ * Faults are logged; requests then get 503. */
+void gc_services_start(apr_pool_t *pchild, server_rec *main);
+
+/* In a child: the service of a server, or NULL. */
+gc_service_t *gc_service_of(const server_rec *server);
+
+/* In a child that is to end: no further job is taken. Returns at once. graceful:
+ * running replies may take GemcloneDrainTimeout. */
+void gc_services_stop_claiming(int graceful);
+
+#endif

@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Statements on Postgres, each with a bound on its time.
+ */
+#include "db.h"
+
+#include <apr_strings.h>
+#include <apr_thread_cond.h>
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const struct {
+    const char *name, *text;
+} statements[GC_SQL_STATEMENTS] = {
+#define X(name, sql) [GC_SQL_##name] = {#name, sql},
+#include "statement_list.h"
+#undef X
+};
+
+/* A statement is tried so often where that is safe. */
+#define TRIES 3
+
+struct gc_db_t {
+    gc_db_options_t options;
+    apr_thread_mutex_t *mutex; /* guards what follows */
+    apr_thread_cond_t *freed;
+    int available; /* loans that may still be made */
+    apr_time_t down_until;
+    int down; /* the last attempt to connect failed */
+};
+
+struct gc_db_result_t {
+    PGresult *rows;
+};
+
+/* What a connection has prepared; kept in the connection's pool. */
+typedef struct {
+    unsigned char prepared[GC_SQL_STATEMENTS];
+} session_t;
+
+const char *gc_sql_name(gc_sql_e statement)
+{
+    return statements[statement].name;
+}
+
+const char *gc_sql_text(gc_sql_e statement)
+{
+    return statements[statement].text;
+}
+
+apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options, gc_db_t **db)
+{
+    gc_db_t *d = apr_pcalloc(pool, sizeof(*d));
+    apr_status_t rv;
+
+    d->options = *options;
+    d->available = options->connections;
+    *db = d;
+    rv = apr_thread_mutex_create(&d->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    return rv == APR_SUCCESS ? apr_thread_cond_create(&d->freed, pool) : rv;
+}
+
+/* --- Loans of connections ------------------------------------------------ */
+
+/* While Postgres is away one caller a second tries to connect: the others are
+ * told at once, instead of queueing behind a connect that takes its full time. */
+static apr_status_t enter(gc_db_t *db)
+{
+    apr_time_t deadline = apr_time_now() + db->options.wait;
+    apr_status_t rv = APR_SUCCESS;
+    int refused;
+
+    apr_thread_mutex_lock(db->mutex);
+    while (db->available == 0 && rv == APR_SUCCESS) {
+        apr_interval_time_t left = deadline - apr_time_now();
+
+        rv = left > 0 ? apr_thread_cond_timedwait(db->freed, db->mutex, left) : APR_TIMEUP;
+    }
+    refused = db->down && apr_time_now() < db->down_until;
+    if (rv == APR_SUCCESS && !refused) {
+        db->available--;
+        if (db->down) {
+            db->down_until = apr_time_now() + GC_DB_RETRY_AFTER;
+        }
+    }
+    apr_thread_mutex_unlock(db->mutex);
+    if (rv != APR_SUCCESS) {
+        gc_log(db->options.log, GEM0206, "no database connection became free in time");
+    }
+    return rv != APR_SUCCESS || refused ? GC_EUNAVAILABLE : APR_SUCCESS;
+}
+
+static void leave(gc_db_t *db)
+{
+    apr_thread_mutex_lock(db->mutex);
+    db->available++;
+    apr_thread_cond_signal(db->freed);
+    apr_thread_mutex_unlock(db->mutex);
+}
+
+/* Notes whether Postgres can be reached; logs when that changes. */
+static void note_reach(gc_db_t *db, int reached)
+{
+    int changed;
+
+    if (reached && !__atomic_load_n(&db->down, __ATOMIC_RELAXED)) {
+        return;
+    }
+    apr_thread_mutex_lock(db->mutex);
+    changed = db->down != !reached;
+    __atomic_store_n(&db->down, !reached, __ATOMIC_RELAXED);
+    if (!reached) {
+        db->down_until = apr_time_now() + GC_DB_RETRY_AFTER;
+    }
+    apr_thread_mutex_unlock(db->mutex);
+    if (changed) {
+        gc_log(db->options.log, reached ? GEM0202 : GEM0201,
+               reached ? "Postgres is reached again" : "Postgres cannot be reached");
+    }
+}
+
+/* The server closed the connection, or sent its last words on it, while it lay
+ * in the pool: libpq notices when told to read. */
+static int is_stale(PGconn *conn)
+{
+    struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
+
+    if (PQstatus(conn) != CONNECTION_OK) {
+        return 1;
+    }
+    return poll(&fd, 1, 0) != 0 && (!PQconsumeInput(conn) || PQstatus(conn) != CONNECTION_OK);
+}
+
+/* A connection that was handed back broken is reset by the provider when it is
+ * lent again. */
+static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, gc_db_lease_t *lease)
+{
+    const gc_db_provider_t *provider = &db->options.provider;
+    int stale = 0;
+
+    do {
+        if (provider->open(provider->baton, pool, lease) != APR_SUCCESS) {
+            note_reach(db, 0);
+            return GC_EUNAVAILABLE;
+        }
+        if (!is_stale(lease->native)) {
+            note_reach(db, 1);
+            return APR_SUCCESS;
+        }
+        provider->close(provider->baton, lease);
+    } while (++stale <= db->options.connections);
+    note_reach(db, 0);
+    return GC_EUNAVAILABLE;
+}
+
+static void give_back(gc_db_t *db, gc_db_lease_t *lease)
+{
+    db->options.provider.close(db->options.provider.baton, lease);
+}
+
+/* --- One statement on a connection --------------------------------------- */
+
+/* The backend may still be at work: it finds the connection closed when it is
+ * done. PQcancel would be kinder, but waits without a bound. */
+static void give_up(PGconn *conn)
+{
+    shutdown(PQsocket(conn), SHUT_RDWR);
+    if (!PQconsumeInput(conn)) {
+        return; /* that marked it as bad */
+    }
+    PQconsumeInput(conn);
+}
+
+/* Sends what libpq has buffered and reads until a result is there, or time is up. */
+static apr_status_t await(PGconn *conn, apr_time_t deadline)
+{
+    int unsent = PQflush(conn);
+
+    while (unsent == 1 || (unsent == 0 && PQisBusy(conn))) {
+        struct pollfd fd = {.fd = PQsocket(conn),
+                            .events = (short)(POLLIN | (unsent ? POLLOUT : 0))};
+        apr_interval_time_t left = deadline - apr_time_now();
+        int ready = left > 0 ? poll(&fd, 1, (int)(left / 1000) + 1) : 0;
+
+        if (ready == 0) {
+            return APR_TIMEUP;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return APR_EGENERAL;
+        }
+        if (!PQconsumeInput(conn)) {
+            return APR_EGENERAL;
+        }
+        if (unsent) {
+            unsent = PQflush(conn);
+        }
+    }
+    return unsent < 0 ? APR_EGENERAL : APR_SUCCESS;
+}
+
+/* Reads up to the statement's end; the last result counts. */
+static apr_status_t collect(PGconn *conn, apr_time_t deadline, PGresult **last)
+{
+    PGresult *result;
+    apr_status_t rv;
+
+    *last = NULL;
+    while ((rv = await(conn, deadline)) == APR_SUCCESS && (result = PQgetResult(conn))) {
+        PQclear(*last);
+        *last = result;
+        if (PQstatus(conn) != CONNECTION_OK) {
+            rv = APR_EGENERAL;
+            break;
+        }
+    }
+    if (rv != APR_SUCCESS || !*last) {
+        PQclear(*last);
+        *last = NULL;
+        give_up(conn);
+        return rv != APR_SUCCESS ? rv : APR_EGENERAL;
+    }
+    return APR_SUCCESS;
+}
+
+static session_t *session_of(const gc_db_lease_t *lease)
+{
+    static const char key[] = "gemclone-session";
+    void *session = NULL;
+
+    apr_pool_userdata_get(&session, key, lease->pool);
+    if (!session) {
+        session = apr_pcalloc(lease->pool, sizeof(session_t));
+        apr_pool_userdata_setn(session, key, NULL, lease->pool);
+        PQsetnonblocking(lease->native, 1);
+    }
+    return session;
+}
+
+static apr_status_t prepare(PGconn *conn, gc_sql_e statement, const char *name, apr_time_t deadline,
+                            PGresult **result)
+{
+    if (!PQsendPrepare(conn, name, statements[statement].text, 0, NULL)) {
+        give_up(conn);
+        return APR_EGENERAL;
+    }
+    return collect(conn, deadline, result);
+}
+
+static const char *sqlstate_of(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    return state ? state : "";
+}
+
+static int succeeded(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+/* Prepares the statement where this connection has not, and runs it. The result
+ * may be an error of the server's; any other status means that the connection is gone. */
+static apr_status_t run_on(const gc_db_lease_t *lease, gc_sql_e statement,
+                           const gc_db_params_t *params, apr_time_t deadline, PGresult **result)
+{
+    session_t *session = session_of(lease);
+    PGconn *conn = lease->native;
+    char name[16];
+    apr_status_t rv;
+
+    apr_snprintf(name, sizeof(name), "gc_%d", (int)statement);
+    if (!session->prepared[statement]) {
+        rv = prepare(conn, statement, name, deadline, result);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        if (!succeeded(*result) && strcmp(sqlstate_of(*result), "42P05") != 0) {
+            return APR_SUCCESS;
+        }
+        PQclear(*result);
+        *result = NULL;
+        session->prepared[statement] = 1;
+    }
+    if (!PQsendQueryPrepared(conn, name, params ? params->count : 0, params ? params->values : NULL,
+                             params ? params->lengths : NULL, params ? params->formats : NULL, 1)) {
+        give_up(conn);
+        return APR_EGENERAL;
+    }
+    rv = collect(conn, deadline, result);
+    if (rv == APR_SUCCESS && strcmp(sqlstate_of(*result), "26000") == 0) {
+        /* The connection was reset under us, and has forgotten them all. */
+        memset(session->prepared, 0, sizeof(session->prepared));
+    }
+    return rv;
+}
+
+/* --- Outcomes ------------------------------------------------------------ */
+
+typedef enum { FINAL, AGAIN } retry_e;
+
+/* What an SQLSTATE means here; the first prefix that fits. */
+static const struct {
+    const char *prefix;
+    apr_status_t status;
+    retry_e retry;
+} outcomes[] = {
+    {"23505", GC_EEXIST, FINAL},       /* unique_violation */
+    {"23503", GC_EGONE, FINAL},        /* foreign_key_violation */
+    {"26000", GC_EUNAVAILABLE, AGAIN}, /* invalid_sql_statement_name: prepare anew */
+    {"40", GC_EUNAVAILABLE, AGAIN},    /* serialization failures, deadlocks */
+    {"0A000", GC_EUNAVAILABLE, AGAIN}, /* a cached plan that a migration has made void */
+    {"25006", GC_EUNAVAILABLE, FINAL}, /* read_only_sql_transaction: a standby */
+    {"53", GC_EUNAVAILABLE, FINAL},    /* insufficient resources */
+    {"55P03", GC_EUNAVAILABLE, FINAL}, /* lock_not_available */
+    {"57", GC_EUNAVAILABLE, FINAL},    /* shut down, cancelled */
+    {"08", GC_EUNAVAILABLE, FINAL},    /* connection exceptions */
+    {"3F000", GC_ESCHEMA, FINAL},      /* invalid_schema_name */
+    {"42501", GC_ESCHEMA, FINAL},      /* insufficient_privilege */
+    {"42P01", GC_ESCHEMA, FINAL},      /* undefined_table */
+    {"42703", GC_ESCHEMA, FINAL},      /* undefined_column */
+    {"42883", GC_ESCHEMA, FINAL},      /* undefined_function */
+    {"", GC_EDATABASE, FINAL},
+};
+
+static apr_status_t outcome_of(const PGresult *result, retry_e *retry)
+{
+    const char *state = sqlstate_of(result);
+    size_t i = 0;
+
+    while (strncmp(state, outcomes[i].prefix, strlen(outcomes[i].prefix)) != 0) {
+        i++;
+    }
+    *retry = outcomes[i].retry;
+    return outcomes[i].status;
+}
+
+/* The server's primary message names tables and functions; the detail, which
+ * may quote a row, is not logged. */
+static void log_refusal(const gc_db_t *db, gc_sql_e statement, const PGresult *result,
+                        apr_status_t rv)
+{
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (rv == GC_EEXIST || rv == GC_EGONE) {
+        return;
+    }
+    gc_log(db->options.log,
+           rv == GC_ESCHEMA      ? GEM0204
+           : rv == GC_EDATABASE  ? GEM0205
+                                 : GEM0203,
+           "statement %s: SQLSTATE %s: %.200s", statements[statement].name, sqlstate_of(result),
+           message ? message : "no message");
+}
+
+static apr_status_t clear_cb(void *result)
+{
+    PQclear(result);
+    return APR_SUCCESS;
+}
+
+static gc_db_result_t *own(apr_pool_t *pool, PGresult *rows)
+{
+    gc_db_result_t *result = apr_palloc(pool, sizeof(*result));
+
+    apr_pool_cleanup_register(pool, rows, clear_cb, apr_pool_cleanup_null);
+    result->rows = rows;
+    return result;
+}
+
+/* One try. *retry tells whether another is safe and may help. */
+static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                             const gc_db_params_t *params, PGresult **rows, retry_e *retry)
+{
+    gc_db_lease_t lease;
+    apr_status_t rv = borrow(db, pool, &lease);
+
+    *retry = FINAL;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = run_on(&lease, statement, params, apr_time_now() + db->options.timeout, rows);
+    give_back(db, &lease);
+    if (rv != APR_SUCCESS) {
+        gc_log(db->options.log, GEM0203, "statement %s: %s", statements[statement].name,
+               rv == APR_TIMEUP ? "time ran out" : "the connection broke");
+        return GC_EUNKNOWN;
+    }
+    if (!succeeded(*rows)) {
+        rv = outcome_of(*rows, retry);
+        if (*retry == FINAL) {
+            log_refusal(db, statement, *rows, rv);
+        }
+        PQclear(*rows);
+        *rows = NULL;
+    }
+    return rv;
+}
+
+apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                       const gc_db_params_t *params, gc_db_result_t **result)
+{
+    PGresult *rows = NULL;
+    apr_status_t rv = enter(db);
+    retry_e retry = AGAIN;
+    int tries;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    for (tries = 0; tries < TRIES && retry == AGAIN; tries++) {
+        rv = try_once(db, pool, statement, params, &rows, &retry);
+    }
+    leave(db);
+    if (rv == APR_SUCCESS) {
+        *result = own(pool, rows);
+    }
+    return rv;
+}
+
+/* --- Parameters ---------------------------------------------------------- */
+
+static void add(gc_db_params_t *params, const char *value, int len, int binary)
+{
+    params->values[params->count] = value;
+    params->lengths[params->count] = len;
+    params->formats[params->count] = binary;
+    params->count++;
+}
+
+/* Room for a value made here, which lives as long as params. */
+static char *scratch(gc_db_params_t *params)
+{
+    return params->scratch[params->count];
+}
+
+void gc_db_add_text(gc_db_params_t *params, const char *text)
+{
+    add(params, text, 0, 0);
+}
+
+void gc_db_add_bytes(gc_db_params_t *params, const void *bytes, apr_size_t len)
+{
+    add(params, bytes, (int)len, 1);
+}
+
+void gc_db_add_uuid(gc_db_params_t *params, const gc_uuid_t *uuid)
+{
+    add(params, (const char *)uuid->bytes, sizeof(uuid->bytes), 1);
+}
+
+void gc_db_add_int(gc_db_params_t *params, apr_int64_t number)
+{
+    char *text = scratch(params);
+
+    apr_snprintf(text, sizeof(params->scratch[0]), "%" APR_INT64_T_FMT, number);
+    add(params, text, 0, 0);
+}
+
+void gc_db_add_int_or_null(gc_db_params_t *params, apr_int64_t number)
+{
+    if (number < 0) {
+        add(params, NULL, 0, 0);
+    } else {
+        gc_db_add_int(params, number);
+    }
+}
+
+void gc_db_add_bool(gc_db_params_t *params, int truth)
+{
+    add(params, truth ? "t" : "f", 0, 0);
+}
+
+void gc_db_add_interval(gc_db_params_t *params, apr_interval_time_t interval)
+{
+    char *text = scratch(params);
+
+    apr_snprintf(text, sizeof(params->scratch[0]), "%" APR_INT64_T_FMT " us", (apr_int64_t)interval);
+    add(params, text, 0, 0);
+}
+
+/* Postgres counts microseconds from the year 2000. */
+#define PG_EPOCH (APR_INT64_C(946684800) * APR_USEC_PER_SEC)
+
+void gc_db_add_time(gc_db_params_t *params, apr_time_t time)
+{
+    unsigned char *bytes = (unsigned char *)scratch(params);
+    apr_uint64_t since = (apr_uint64_t)(time - PG_EPOCH);
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        bytes[i] = (unsigned char)(since >> (56 - 8 * i));
+    }
+    add(params, (const char *)bytes, 8, 1);
+}
+
+/* --- Results ------------------------------------------------------------- */
+
+int gc_db_rows(const gc_db_result_t *result)
+{
+    return PQntuples(result->rows);
+}
+
+int gc_db_affected(const gc_db_result_t *result)
+{
+    return atoi(PQcmdTuples(result->rows));
+}
+
+const char *gc_db_text(const gc_db_result_t *result, int row, int column)
+{
+    return PQgetisnull(result->rows, row, column) ? NULL : PQgetvalue(result->rows, row, column);
+}
+
+/* Integers come big-endian, in the width of their type. */
+apr_int64_t gc_db_int(const gc_db_result_t *result, int row, int column, apr_int64_t fallback)
+{
+    const unsigned char *bytes = (const unsigned char *)PQgetvalue(result->rows, row, column);
+    int len = PQgetlength(result->rows, row, column), i;
+    apr_uint64_t number = 0;
+
+    if (PQgetisnull(result->rows, row, column)) {
+        return fallback;
+    }
+    if (bytes[0] & 0x80) {
+        number = ~(apr_uint64_t)0;
+    }
+    for (i = 0; i < len; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return (apr_int64_t)number;
+}
+
+int gc_db_bool(const gc_db_result_t *result, int row, int column)
+{
+    return gc_db_int(result, row, column, 0) != 0;
+}
+
+gc_uuid_t gc_db_uuid(const gc_db_result_t *result, int row, int column)
+{
+    gc_uuid_t uuid = {{0}};
+
+    if (PQgetlength(result->rows, row, column) == sizeof(uuid.bytes)) {
+        memcpy(uuid.bytes, PQgetvalue(result->rows, row, column), sizeof(uuid.bytes));
+    }
+    return uuid;
+}
+
+apr_time_t gc_db_time(const gc_db_result_t *result, int row, int column)
+{
+    return gc_db_int(result, row, column, 0) + PG_EPOCH;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The queue: replies that are owed.
+ */
+#include "job.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
+{
+    job->reply = gc_db_int(rows, row, 0, 0);
+    job->room = gc_db_uuid(rows, row, 1);
+    job->user = gc_db_uuid(rows, row, 2);
+    job->prompt = gc_db_int(rows, row, 3, 0);
+    job->fence = gc_db_int(rows, row, 4, 0);
+    job->tries = (int)gc_db_int(rows, row, 5, 0);
+    job->fallback = gc_db_bool(rows, row, 6);
+    job->age = gc_db_int(rows, row, 7, 0);
+    job->model = gc_db_text(rows, row, 8);
+    job->system_prompt = gc_db_text(rows, row, 9);
+    job->content = gc_db_text(rows, row, 10);
+    job->tokens = (int)gc_db_int(rows, row, 11, 0);
+}
+
+apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site, const char *worker,
+                          int most, apr_interval_time_t lease, apr_array_header_t **jobs)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_add_text(&params, site);
+    gc_db_add_text(&params, worker);
+    gc_db_add_int(&params, most);
+    gc_db_add_interval(&params, lease);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_CLAIM, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *jobs = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        read_job(rows, i, apr_array_push(*jobs));
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job, int tokens,
+                            apr_array_header_t **turns)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_add_uuid(&params, &job->room);
+    gc_db_add_int(&params, job->reply);
+    gc_db_add_int(&params, tokens);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_HISTORY, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *turns = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_turn_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        gc_turn_t *turn = apr_array_push(*turns);
+
+        turn->prompt = gc_db_text(rows, i, 0);
+        turn->reply = gc_db_text(rows, i, 1);
+        turn->tokens = (int)gc_db_int(rows, i, 2, 0);
+    }
+    return APR_SUCCESS;
+}
+
+/* Postgres' array literal, {1,2,3}, of one member of each reference. */
+static const char *array_text(apr_pool_t *pool, const apr_array_header_t *refs, apr_size_t offset)
+{
+    char *text = apr_palloc(pool, (apr_size_t)refs->nelts * 21 + 3), *to = text;
+    int i;
+
+    *to++ = '{';
+    for (i = 0; i < refs->nelts; i++) {
+        const char *ref = (const char *)&APR_ARRAY_IDX(refs, i, gc_job_ref_t);
+
+        to += apr_snprintf(to, 22, i ? ",%" APR_INT64_T_FMT : "%" APR_INT64_T_FMT,
+                           *(const apr_int64_t *)(ref + offset));
+    }
+    strcpy(to, "}");
+    return text;
+}
+
+apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *held,
+                          apr_interval_time_t lease, apr_array_header_t **lost)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_add_text(&params, array_text(pool, held, APR_OFFSETOF(gc_job_ref_t, reply)));
+    gc_db_add_text(&params, array_text(pool, held, APR_OFFSETOF(gc_job_ref_t, fence)));
+    gc_db_add_interval(&params, lease);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_RENEW, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *lost = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_ref_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        APR_ARRAY_PUSH(*lost, gc_job_ref_t) =
+            (gc_job_ref_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, apr_int64_t reply, apr_int64_t fence,
+                            const gc_job_delay_t *delay)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_int(&params, reply);
+    gc_db_add_int(&params, fence);
+    gc_db_add_interval(&params, delay->delay);
+    gc_db_add_bool(&params, delay->fallback);
+    gc_db_add_bool(&params, delay->uncount);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_PUT_OFF, &params, &rows);
+    return rv == APR_SUCCESS && !gc_db_bool(rows, 0, 0) ? GC_ENOENT : rv;
+}
+
+apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *room, apr_int64_t reply,
+                           apr_int64_t fence, const gc_job_end_t *end, int *next_due)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, room);
+    gc_db_add_int(&params, reply);
+    gc_db_add_int(&params, fence);
+    gc_db_add_text(&params, end->status);
+    gc_db_add_text(&params, end->content);
+    gc_db_add_text(&params, end->error);
+    gc_db_add_text(&params, end->error_detail);
+    gc_db_add_text(&params, end->finish_reason);
+    gc_db_add_text(&params, end->model);
+    gc_db_add_int(&params, end->tokens);
+    gc_db_add_int_or_null(&params, end->prompt_tokens);
+    gc_db_add_int_or_null(&params, end->cached_tokens);
+    gc_db_add_int_or_null(&params, end->thought_tokens);
+    gc_db_add_int_or_null(&params, end->prompt_weight);
+    gc_db_add_bool(&params, end->refund);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_FINISH, &params, &rows);
+    if (rv == APR_SUCCESS && strcmp(gc_db_text(rows, 0, 0), "stored") != 0) {
+        return GC_ENOENT;
+    }
+    if (rv == APR_SUCCESS) {
+        *next_due = gc_db_bool(rows, 0, 1);
+    }
+    return rv;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The queue: replies that are owed. What a lease and a fence are is told in
+ * sql/deploy/jobs.sql.
+ */
+#ifndef GC_JOB_H
+#define GC_JOB_H
+
+#include <apr_tables.h>
+
+#include "db.h"
+
+typedef struct gc_job_t {
+    apr_int64_t reply; /* the reply's id is the job's */
+    apr_int64_t prompt;
+    apr_int64_t fence;
+    gc_uuid_t room, user;
+    int tries; /* with this one */
+    int fallback;
+    apr_interval_time_t age;   /* since the prompt was accepted */
+    const char *model;         /* the room's, or NULL */
+    const char *system_prompt; /* the room's, or NULL */
+    const char *content;       /* the prompt's text */
+    int tokens;                /* what the prompt weighs */
+} gc_job_t;
+
+/* A turn that went before: what was said and what was answered. */
+typedef struct gc_turn_t {
+    const char *prompt, *reply;
+    int tokens; /* of both */
+} gc_turn_t;
+
+/* Takes at most `most` jobs that are due. *jobs is an array of gc_job_t. */
+GC_MUST_CHECK apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site,
+                                        const char *worker, int most, apr_interval_time_t lease,
+                                        apr_array_header_t **jobs);
+
+/* The whole turns before the job's that fit into so many tokens, newest first.
+ * *turns is an array of gc_turn_t. */
+GC_MUST_CHECK apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job,
+                                          int tokens, apr_array_header_t **turns);
+
+/* A job as this process has it. */
+typedef struct gc_job_ref_t {
+    apr_int64_t reply, fence;
+} gc_job_ref_t;
+
+/* Extends the leases of jobs. Both are arrays of gc_job_ref_t: those held, and of
+ * them those that are ours no more. */
+GC_MUST_CHECK apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool,
+                                        const apr_array_header_t *held, apr_interval_time_t lease,
+                                        apr_array_header_t **lost);
+
+typedef struct gc_job_delay_t {
+    apr_interval_time_t delay;
+    int fallback; /* with the fallback model from now on */
+    int uncount;  /* this try does not count */
+} gc_job_delay_t;
+
+/* Gives a job back, to be tried again later. GC_ENOENT: it was not ours any more. */
+GC_MUST_CHECK apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, apr_int64_t reply,
+                                          apr_int64_t fence, const gc_job_delay_t *delay);
+
+/* How a reply ended. */
+typedef struct gc_job_end_t {
+    const char *status;        /* "done", "failed" or "cancelled" */
+    const char *content;       /* may be "" unless done */
+    const char *error;         /* with "failed": as API.md has them */
+    const char *error_detail;  /* with "failed": a sentence for people */
+    const char *finish_reason; /* or NULL */
+    const char *model;         /* or NULL */
+    apr_int64_t tokens;        /* of the content */
+    apr_int64_t prompt_tokens, cached_tokens, thought_tokens; /* -1: unknown */
+    apr_int64_t prompt_weight; /* of the prompt's own text; -1: the estimate stays */
+    int refund;                /* the prompt is given back to the user's quota */
+} gc_job_end_t;
+
+/* Stores the end; durable when this returns. *next_due: the room has another
+ * reply that became due by it. GC_ENOENT: the job was not ours any more. */
+GC_MUST_CHECK apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *room,
+                                         apr_int64_t reply, apr_int64_t fence,
+                                         const gc_job_end_t *end, int *next_due);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What runs beside the request threads of a child.
+ */
+#include "companion.h"
+
+#include <apr_thread_pool.h>
+#include <stdlib.h>
+
+struct gc_companion_t {
+    gc_loop_t *loop;
+    apr_thread_pool_t *threads;
+};
+
+typedef struct {
+    void (*call)(void *baton);
+    void *baton;
+} task_t;
+
+static void *APR_THREAD_FUNC loop_thread(apr_thread_t *thread, void *baton)
+{
+    (void)thread;
+    gc_loop_run(baton);
+    return NULL;
+}
+
+static void *APR_THREAD_FUNC task_thread(apr_thread_t *thread, void *baton)
+{
+    task_t task = *(task_t *)baton;
+
+    (void)thread;
+    free(baton);
+    task.call(task.baton);
+    return NULL;
+}
+
+apr_status_t gc_companion_start(apr_pool_t *pool, int threads, gc_companion_t **companion)
+{
+    gc_companion_t *c = apr_pcalloc(pool, sizeof(*c));
+    apr_size_t count = (apr_size_t)threads + 1;
+    apr_status_t rv = gc_loop_create(pool, &c->loop);
+
+    if (rv != APR_SUCCESS
+        || (rv = apr_thread_pool_create(&c->threads, count, count, pool)) != APR_SUCCESS) {
+        return rv;
+    }
+    *companion = c;
+    return apr_thread_pool_push(c->threads, loop_thread, c->loop, APR_THREAD_TASK_PRIORITY_HIGHEST, c);
+}
+
+void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton)
+{
+    task_t *task = malloc(sizeof(*task));
+
+    if (!task) {
+        abort(); /* as APR does: httpd starts another child, and leases run out */
+    }
+    task->call = call;
+    task->baton = baton;
+    if (apr_thread_pool_push(companion->threads, task_thread, task,
+                             APR_THREAD_TASK_PRIORITY_NORMAL, companion)
+        != APR_SUCCESS) {
+        abort();
+    }
+}
+
+gc_loop_t *gc_companion_loop(const gc_companion_t *companion)
+{
+    return companion->loop;
+}
+
+void gc_companion_join(gc_companion_t *companion)
+{
+    apr_thread_pool_destroy(companion->threads);
+}

@@ -1,0 +1,160 @@
+-- Deploy mod_gemclone:job_work to pg
+-- What a process does with jobs: claim, renew, put off, finish; and the turns
+-- that Gemini is to see.
+
+BEGIN;
+
+-- Takes at most p_most jobs that are due and gives their process a lease on
+-- them. A job whose lease ran out is due again, with its tries counted.
+CREATE FUNCTION gemclone.job_claim(p_site text, p_worker text, p_most integer, p_lease interval)
+RETURNS TABLE (reply_id bigint, room_id uuid, user_id uuid, prompt_id bigint, fence bigint,
+               tries integer, fallback boolean, age interval, model text, system_prompt text,
+               prompt text, prompt_tokens integer)
+LANGUAGE sql ROWS 64 AS $$
+    WITH due AS (
+        SELECT j.reply_id FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.due_at <= now()
+        ORDER BY j.due_at
+        LIMIT p_most
+        FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE gemclone.jobs j
+        SET worker = p_worker, due_at = now() + p_lease, fence = j.fence + 1, tries = j.tries + 1
+        FROM due WHERE j.reply_id = due.reply_id
+        RETURNING j.*
+    )
+    SELECT c.reply_id, c.room_id, c.user_id, a.parent_id, c.fence, c.tries, c.fallback,
+           now() - c.created_at, r.model, r.system_prompt, p.content, p.tokens
+    FROM claimed c
+    JOIN gemclone.chatrooms r ON r.id = c.room_id
+    JOIN gemclone.messages a ON a.room_id = c.room_id AND a.id = c.reply_id
+    JOIN gemclone.messages p ON p.room_id = c.room_id AND p.id = a.parent_id
+    ORDER BY c.reply_id
+$$;
+
+-- The turns before a reply that fit into p_tokens, newest first: a prompt and
+-- the reply it got, always both. Turns whose reply failed are not shown to
+-- Gemini. At most 500 are looked at.
+CREATE FUNCTION gemclone.job_history(p_room uuid, p_reply bigint, p_tokens integer)
+RETURNS TABLE (prompt text, reply text, tokens integer)
+LANGUAGE sql ROWS 20 AS $$
+    SELECT p.content, a.content, a.tokens
+    FROM (
+        SELECT t.*, sum(t.tokens) OVER (ORDER BY t.id DESC) AS total
+        FROM (
+            SELECT m.id, m.parent_id, m.tokens + q.tokens AS tokens
+            FROM gemclone.messages m
+            JOIN gemclone.messages q ON q.room_id = m.room_id AND q.id = m.parent_id
+            WHERE m.room_id = p_room AND m.id < p_reply AND m.sender = 'gemini'
+              AND m.status IN ('done', 'cancelled') AND m.tokens > 0 AND NOT m.superseded
+            ORDER BY m.id DESC
+            LIMIT 500
+        ) t
+    ) a_turn
+    JOIN gemclone.messages p ON p.room_id = p_room AND p.id = a_turn.parent_id
+    JOIN LATERAL (
+        SELECT r.content, a_turn.tokens::integer AS tokens
+        FROM gemclone.messages r WHERE r.room_id = p_room AND r.id = a_turn.id
+    ) a ON true
+    WHERE a_turn.total <= p_tokens
+    ORDER BY a_turn.id DESC
+$$;
+
+-- Extends the leases of the jobs that a process has. Back come those that are
+-- its own no more. A row that somebody has locked is left out: that is over
+-- before the lease is, and waiting for it could make a deadlock.
+CREATE FUNCTION gemclone.job_renew(p_replies bigint[], p_fences bigint[], p_lease interval)
+RETURNS TABLE (reply_id bigint, fence bigint)
+LANGUAGE sql ROWS 64 AS $$
+    WITH mine AS (
+        SELECT * FROM unnest(p_replies, p_fences) AS m (reply_id, fence)
+    ), held AS (
+        SELECT j.reply_id FROM gemclone.jobs j JOIN mine m USING (reply_id, fence)
+        FOR UPDATE OF j SKIP LOCKED
+    ), renewed AS (
+        UPDATE gemclone.jobs j SET due_at = now() + p_lease
+        FROM held h WHERE j.reply_id = h.reply_id
+    )
+    SELECT m.reply_id, m.fence FROM mine m
+    WHERE NOT EXISTS (SELECT FROM gemclone.jobs j
+                      WHERE j.reply_id = m.reply_id AND j.fence = m.fence)
+$$;
+
+-- Gives a job back, to be tried again after p_delay; p_uncount: this try does
+-- not count (the process stops in an orderly way). False: it was not ours any more.
+CREATE FUNCTION gemclone.job_put_off(p_reply bigint, p_fence bigint, p_delay interval,
+                                     p_fallback boolean, p_uncount boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    -- The fence moves too: nothing that this try still reports can count.
+    UPDATE gemclone.jobs j
+    SET due_at = now() + p_delay, worker = NULL, fence = j.fence + 1,
+        fallback = j.fallback OR p_fallback, tries = j.tries - p_uncount::integer
+    WHERE j.reply_id = p_reply AND j.fence = p_fence;
+    RETURN FOUND;
+END
+$$;
+
+-- Stores the end of a reply, and lets the room's next one be taken.
+-- p_refund gives the prompt back to the day it was charged on. p_prompt_tokens
+-- is what Gemini counted for all that was sent, p_weight what of it fell on
+-- this prompt alone (NULL: unknown; the estimate made at sending stays).
+--
+-- outcome: 'stored'; 'late': the job is another process's by now, or gone.
+-- next_due: the room's next reply became due.
+CREATE FUNCTION gemclone.job_finish(
+    p_room uuid, p_reply bigint, p_fence bigint, p_status text, p_content text, p_error text,
+    p_error_detail text, p_finish_reason text, p_model text, p_tokens integer,
+    p_prompt_tokens integer, p_cached_tokens integer, p_thought_tokens integer,
+    p_weight integer, p_refund boolean)
+RETURNS TABLE (outcome text, next_due boolean)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_job gemclone.jobs;
+BEGIN
+    -- The room before the job, as everybody takes them: see message_send.
+    PERFORM FROM gemclone.chatrooms r WHERE r.id = p_room FOR NO KEY UPDATE;
+    DELETE FROM gemclone.jobs j WHERE j.reply_id = p_reply AND j.fence = p_fence
+    RETURNING * INTO v_job;
+    IF NOT FOUND THEN
+        outcome := 'late';
+        next_due := false;
+        RETURN NEXT;
+        RETURN;
+    END IF;
+
+    UPDATE gemclone.messages m
+    SET status = p_status, content = p_content, error = p_error, error_detail = p_error_detail,
+        finish_reason = p_finish_reason, model = p_model, tokens = p_tokens,
+        prompt_tokens = p_prompt_tokens, cached_tokens = p_cached_tokens,
+        thought_tokens = p_thought_tokens, finished_at = clock_timestamp()
+    WHERE m.room_id = p_room AND m.id = p_reply;
+
+    IF p_weight IS NOT NULL THEN
+        UPDATE gemclone.messages m SET tokens = p_weight
+        FROM gemclone.messages r
+        WHERE r.room_id = p_room AND r.id = p_reply
+          AND m.room_id = p_room AND m.id = r.parent_id;
+    END IF;
+
+    UPDATE gemclone.usage g
+    SET prompts = greatest(g.prompts - p_refund::integer, 0),
+        input_tokens = g.input_tokens + coalesce(p_prompt_tokens, 0),
+        output_tokens = g.output_tokens + p_tokens + coalesce(p_thought_tokens, 0)
+    WHERE g.user_id = v_job.user_id AND g.day = v_job.charged_on;
+
+    UPDATE gemclone.jobs j SET due_at = now()
+    WHERE j.room_id = p_room AND j.due_at IS NULL
+      AND j.reply_id = (SELECT min(k.reply_id) FROM gemclone.jobs k WHERE k.room_id = p_room);
+    next_due := FOUND;
+    outcome := 'stored';
+    RETURN NEXT;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
+    gemclone.job_put_off, gemclone.job_finish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
+    gemclone.job_put_off, gemclone.job_finish TO gemclone;
+
+COMMIT;

@@ -1,0 +1,8 @@
+-- Revert mod_gemclone:job_work from pg
+
+BEGIN;
+
+DROP FUNCTION gemclone.job_finish, gemclone.job_put_off, gemclone.job_renew,
+    gemclone.job_history, gemclone.job_claim;
+
+COMMIT;

@@ -1,0 +1,7 @@
+-- Revert mod_gemclone:jobs from pg
+
+BEGIN;
+
+DROP TABLE gemclone.jobs;
+
+COMMIT;

@@ -1,0 +1,16 @@
+-- Revert mod_gemclone:schema from pg
+
+BEGIN;
+
+DROP SCHEMA gemclone;
+
+DO $$
+BEGIN
+    DROP ROLE gemclone;
+EXCEPTION WHEN dependent_objects_still_exist OR object_in_use THEN
+    -- Another database of this cluster still uses it.
+    NULL;
+END
+$$;
+
+COMMIT;

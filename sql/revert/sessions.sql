@@ -1,0 +1,7 @@
+-- Revert mod_gemclone:sessions from pg
+
+BEGIN;
+
+DROP TABLE gemclone.sessions;
+
+COMMIT;

@@ -1,0 +1,8 @@
+-- Verify mod_gemclone:schema on pg
+
+BEGIN;
+
+SELECT 1 / has_schema_privilege('gemclone', 'gemclone', 'USAGE')::int;
+SELECT 1 / (NOT has_schema_privilege('gemclone', 'gemclone', 'CREATE'))::int;
+
+ROLLBACK;

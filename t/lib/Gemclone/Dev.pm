@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands of ./dev once everything is installed and built. Messages for people go to standard error.
+package Gemclone::Dev;
+use Mojo::Base -strict, -signatures;
+
+use Fcntl qw(LOCK_EX);
+use Gemclone::Paths qw(run_dir top);
+use Gemclone::Stack;
+use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
+use Mojo::File qw(path);
+
+my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench);
+my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
+
+# Returns the exit status.
+sub run ($class, $command, @arguments) {
+    chdir top;
+    $| = 1;
+    my $status = eval { $COMMAND{$command}->(@arguments) };
+    return $status if defined $status;
+    print STDERR 'dev: ', $@ =~ s/\s*\z/\n/r;
+    return 1;
+}
+
+sub _up (@arguments) {
+    my %opt = _options(\@arguments);
+    my $lock = _lock();
+    if (my $saved = Gemclone::Stack->load(_saved())) {
+        die "a stack is up already at $saved->{environment}{GEMCLONE_URL} (./dev down stops it)\n";
+    }
+    my $dir = run_dir->child('stack');
+    $dir->remove_tree;
+    my $stack = Gemclone::Stack->start(%opt, dir => $dir->to_string, daemon => 1);
+    $stack->save(_saved());
+    my $is = $stack->environment;
+    say "$_=$is->{$_}" for @PRINTED;
+    return 0;
+}
+
+sub _down (@arguments) {
+    die "down takes no arguments\n" if @arguments;
+    my $lock = _lock();
+    my $saved = Gemclone::Stack->load(_saved()) or do { say STDERR 'dev: no stack is up'; return 0 };
+    my @killed = Gemclone::Stack->stop_loaded($saved);
+    unlink _saved();
+    say STDERR "dev: $_ did not stop when asked to and was killed" for @killed;
+    return @killed ? 1 : 0;
+}
+
+sub _demo (@arguments) {
+    require Gemclone::Demo;
+    my %opt = _options(\@arguments, 'once');
+    my $once = delete $opt{once};
+    my $key = delete $ENV{GEMINI_API_KEY};
+    $opt{gemini} = {url => 'https://generativelanguage.googleapis.com/v1beta', key => $key} if length($key // '');
+    my $stack = Gemclone::Stack->start(%opt, log_check => 0);
+    return $once ? Gemclone::Demo->new(stack => $stack)->play : Gemclone::Demo->new(stack => $stack)->hold;
+}
+
+sub _check (@arguments) {
+    require Gemclone::Suite;
+    my @prove = grep { $_ ne '--referee' } @arguments;
+    return Gemclone::Suite->new(referee => @prove < @arguments)->run(@prove);
+}
+
+sub _bench (@arguments) {
+    my $bench = top->child('t', 'bench', 'run');
+    die "there are no benchmarks: $bench is missing\n" unless -x $bench;
+    return system($bench, @arguments) >> 8;
+}
+
+sub _options ($arguments, @flags) {
+    my %opt;
+    local $SIG{__WARN__} = sub ($said) { die lcfirst $said };
+    GetOptionsFromArray($arguments, \%opt, 'port=i', 'children=i', 'directive=s@', 'redis!', @flags);
+    die "unknown argument '$arguments->[0]': try ./dev help\n" if @$arguments;
+    die "--port wants a number from 1 to 65535\n" if $opt{port} && ($opt{port} < 1 || $opt{port} > 65535);
+    die "--children wants a number from 1 to 64\n" if defined $opt{children} && !grep { $_ == $opt{children} } 1 .. 64;
+    $opt{directives} = delete $opt{directive} if $opt{directive};
+    return %opt;
+}
+
+sub _saved () { return run_dir->child('stack.json')->to_string }
+
+# Two of `up` and `down` at once take turns.
+sub _lock () {
+    open my $lock, '>', run_dir->child('stack.lock') or die "run/stack.lock: $!\n";
+    flock $lock, LOCK_EX;
+    return $lock;
+}
+
+1;

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# prove, but strict: a test that is skipped and a run of nothing are failures, and so is what `at_end` finds.
+package Gemclone::Prove;
+use Mojo::Base 'TAP::Harness', -signatures;
+
+use App::Prove;
+
+my $at_end;
+
+# Runs prove in this process with its own arguments, on @$files where these name none; $check is called after
+# the last test and returns complaints. True when all is well.
+sub run ($class, $arguments, $files, $check) {
+    $at_end = $check;
+    my $prove = App::Prove->new;
+    $prove->process_args('--norc', '--harness', $class, @$arguments);
+    $prove->argv([@$files]) unless @{$prove->argv};
+    return _nothing() unless @{$prove->argv};    # of which prove makes everything below t/
+    return $prove->run;
+}
+
+sub _nothing () {
+    print "not all is well: no test was run\nResult: NOTESTS\n";
+    return 0;
+}
+
+sub _initialize ($self, $arguments) {
+    return $self->SUPER::_initialize({%$arguments, aggregator_class => 'Gemclone::Prove::Tally'});
+}
+
+sub aggregate_tests ($self, $tally, @tests) {
+    $self->SUPER::aggregate_tests($tally, @tests);
+    $tally->complain($at_end->()) if $at_end;
+}
+
+sub summary ($self, $tally, @arguments) {
+    $tally->complain('no test was run') unless $tally->total;
+    print "not all is well: $_\n" for $tally->complaints;
+    return $self->SUPER::summary($tally, @arguments);
+}
+
+package Gemclone::Prove::Tally;
+use Mojo::Base 'TAP::Parser::Aggregator', -signatures;
+
+sub add ($self, $test, $parser) {
+    my $reason = $parser->skip_all;
+    $self->complain("$test was skipped: $reason") if $reason;
+    $self->complain("$test skipped " . $parser->skipped . ' of its tests') if !$reason && $parser->skipped;
+    return $self->SUPER::add($test, $parser);
+}
+
+sub complain   ($self, @what) { push @{$self->{complaints}}, @what }
+sub complaints ($self)        { return @{$self->{complaints} // []} }
+sub has_errors ($self)        { return $self->SUPER::has_errors || $self->complaints }
+
+1;
