@@ -237,6 +237,17 @@ static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
     return rv == APR_SUCCESS ? gc_cache_create(pool, &options, &s->cache) : rv;
 }
 
+static apr_status_t make_sender(apr_pool_t *pool, gc_service_t *s)
+{
+    gc_sender_options_t options = {.db = s->db,
+                                   .site = s->config->site,
+                                   .patience = s->config->db_wait + s->config->db_timeout};
+
+    options.quota.basic = quota_of(s->config, "basic", 5);
+    options.quota.pro = quota_of(s->config, "pro", -1);
+    return gc_sender_create(pool, &options, &s->sender);
+}
+
 static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc_config_t *config)
 {
     gc_service_t *s = apr_pcalloc(pool, sizeof(*s));
@@ -249,10 +260,9 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->server = server;
     s->config = config;
     s->log = (gc_log_t){log_enabled, log_write, server};
-    s->quota.basic = quota_of(config, "basic", 5);
-    s->quota.pro = quota_of(config, "pro", -1);
     make_ring(pool, s);
-    if (gc_db_create(pool, &db, &s->db) != APR_SUCCESS || make_cache(pool, s) != APR_SUCCESS) {
+    if (gc_db_create(pool, &db, &s->db) != APR_SUCCESS || make_cache(pool, s) != APR_SUCCESS
+        || make_sender(pool, s) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "GEM0002: a service could not be made");
         return NULL;
     }

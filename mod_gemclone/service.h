@@ -11,7 +11,7 @@
 #include "core/token.h"
 #include "store/cache.h"
 #include "store/db.h"
-#include "store/message.h"
+#include "store/sender.h"
 #include "upstream/gemini.h"
 #include "work/worker.h"
 
@@ -22,10 +22,10 @@ typedef struct gc_service_t {
     gc_db_t *db;
     gc_redis_t *redis; /* or NULL */
     gc_cache_t *cache;
+    gc_sender_t *sender;
     gc_worker_t *worker; /* or NULL: this child generates no replies */
     gc_token_ring_t ring;
     gc_hash_t otp_key;
-    gc_quota_t quota;
 } gc_service_t;
 
 /* What config tells of Gemini. The tables and texts belong to the pool or config. */

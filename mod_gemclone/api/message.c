@@ -70,8 +70,6 @@ int gc_handle_message_send(gc_request_t *q)
     gc_prompt_t prompt = {.user = &q->token.user,
                           .room = &q->room,
                           .content = gc_request_text(q, "content"),
-                          .site = s->config->site,
-                          .quota = s->quota,
                           .fingerprint = &fingerprint};
     gc_sent_t sent;
     apr_status_t rv;
@@ -81,7 +79,7 @@ int gc_handle_message_send(gc_request_t *q)
                                "Idempotency-Key must be 1 to 255 visible ASCII characters.");
     }
     prompt.tokens = gc_weight(prompt.content);
-    rv = gc_message_send(s->db, q->pool, &prompt, &sent);
+    rv = gc_sender_send(s->sender, q->pool, &prompt, &sent);
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }

@@ -16,7 +16,7 @@ X(GEM0006, ERR,     "a configuration that cannot work: the text names the direct
 X(GEM0007, WARNING, "a configuration that works, but seldom as meant")
 
 /* Accounts */
-X(GEM0101, NOTICE,  "a one-time code for a number; the code itself is not logged")
+X(GEM0101, INFO,    "a one-time code for a number; the code itself is not logged")
 X(GEM0102, INFO,    "a one-time code was refused: wrong, used, expired or after too many tries")
 
 /* Postgres */

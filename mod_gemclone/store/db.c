@@ -486,16 +486,83 @@ void gc_db_add_interval(gc_db_params_t *params, apr_interval_time_t interval)
 /* Postgres counts microseconds from the year 2000. */
 #define PG_EPOCH (APR_INT64_C(946684800) * APR_USEC_PER_SEC)
 
+/* Network order, as all of Postgres' binary forms. */
+static void write_number(unsigned char *bytes, apr_uint64_t number, int width)
+{
+    while (width-- > 0) {
+        bytes[width] = (unsigned char)number;
+        number >>= 8;
+    }
+}
+
 void gc_db_add_time(gc_db_params_t *params, apr_time_t time)
 {
-    unsigned char *bytes = (unsigned char *)scratch(params);
-    apr_uint64_t since = (apr_uint64_t)(time - PG_EPOCH);
+    char *bytes = scratch(params);
+
+    write_number((unsigned char *)bytes, (apr_uint64_t)(time - PG_EPOCH), 8);
+    add(params, bytes, 8, 1);
+}
+
+/* --- Arrays -------------------------------------------------------------- */
+
+/* Dimensions, whether there are NULLs, the type, the length, the lower bound. */
+#define ARRAY_HEAD 20
+
+static unsigned char *grow(gc_db_array_t *array, apr_size_t len)
+{
+    unsigned char *room;
+
+    if (array->len + len > array->size) {
+        apr_size_t size = 2 * array->size + len;
+        unsigned char *bytes = apr_palloc(array->pool, size);
+
+        memcpy(bytes, array->bytes, array->len);
+        array->bytes = bytes;
+        array->size = size;
+    }
+    room = array->bytes + array->len;
+    array->len += len;
+    return room;
+}
+
+void gc_db_array_begin(gc_db_array_t *array, apr_pool_t *pool, gc_db_type_e type)
+{
+    memset(array, 0, sizeof(*array));
+    array->pool = pool;
+    array->type = type;
+    array->size = 256;
+    array->bytes = apr_palloc(pool, array->size);
+    array->len = ARRAY_HEAD;
+}
+
+void gc_db_array_add(gc_db_array_t *array, const void *bytes, apr_size_t len)
+{
+    unsigned char *room = grow(array, 4 + (bytes ? len : 0));
+
+    array->count++;
+    write_number(room, bytes ? len : 0xFFFFFFFF, 4);
+    if (bytes) {
+        memcpy(room + 4, bytes, len);
+    }
+}
+
+void gc_db_array_add_int4(gc_db_array_t *array, apr_int32_t number)
+{
+    unsigned char bytes[4];
+
+    write_number(bytes, (apr_uint32_t)number, 4);
+    gc_db_array_add(array, bytes, sizeof(bytes));
+}
+
+void gc_db_array_end(gc_db_array_t *array, gc_db_params_t *params)
+{
+    const apr_uint32_t head[] = {1, 1, array->type, (apr_uint32_t)array->count, 1};
     int i;
 
-    for (i = 0; i < 8; i++) {
-        bytes[i] = (unsigned char)(since >> (56 - 8 * i));
+    for (i = 0; i < ARRAY_HEAD / 4; i++) {
+        write_number(array->bytes + 4 * i, head[i], 4);
     }
-    add(params, (const char *)bytes, 8, 1);
+    add(params, (const char *)array->bytes, (int)array->len, 1);
 }
 
 /* --- Results ------------------------------------------------------------- */

@@ -78,6 +78,28 @@ void gc_db_add_bool(gc_db_params_t *params, int truth);
 void gc_db_add_interval(gc_db_params_t *params, apr_interval_time_t interval);
 void gc_db_add_time(gc_db_params_t *params, apr_time_t time);
 
+/* Arrays of one dimension, in the binary form of Postgres' array_recv. Begin one,
+ * add its elements (NULL: an SQL NULL), and end it: that makes it the next argument. */
+typedef enum {
+    GC_DB_BYTEA = 17,
+    GC_DB_INT4 = 23,
+    GC_DB_TEXT = 25,
+    GC_DB_UUID = 2950
+} gc_db_type_e; /* as pg_type has their oids */
+
+typedef struct gc_db_array_t {
+    unsigned char *bytes;
+    apr_size_t len, size;
+    apr_pool_t *pool;
+    int count;
+    gc_db_type_e type;
+} gc_db_array_t;
+
+void gc_db_array_begin(gc_db_array_t *array, apr_pool_t *pool, gc_db_type_e type);
+void gc_db_array_add(gc_db_array_t *array, const void *bytes, apr_size_t len);
+void gc_db_array_add_int4(gc_db_array_t *array, apr_int32_t number);
+void gc_db_array_end(gc_db_array_t *array, gc_db_params_t *params);
+
 /* What came back, owned by the pool that was given to gc_db_run. */
 typedef struct gc_db_result_t gc_db_result_t;
 

@@ -3,49 +3,6 @@
  */
 #include "message.h"
 
-#include <string.h>
-
-/* In the order of gc_sent_e. */
-static const char *const outcomes[] = {"sent", "replayed", "no_room", "quota", "key_reused"};
-
-static gc_sent_e outcome_of(const char *name)
-{
-    int i = GC_SENT_KEY_REUSED;
-
-    while (i > GC_SENT && strcmp(outcomes[i], name) != 0) {
-        i--;
-    }
-    return i;
-}
-
-apr_status_t gc_message_send(gc_db_t *db, apr_pool_t *pool, const gc_prompt_t *prompt,
-                             gc_sent_t *sent)
-{
-    gc_db_params_t params = {0};
-    gc_db_result_t *rows;
-    apr_status_t rv;
-
-    gc_db_add_uuid(&params, prompt->user);
-    gc_db_add_uuid(&params, prompt->room);
-    gc_db_add_text(&params, prompt->content);
-    gc_db_add_int(&params, prompt->tokens);
-    gc_db_add_text(&params, prompt->site);
-    gc_db_add_int_or_null(&params, prompt->quota.basic);
-    gc_db_add_int_or_null(&params, prompt->quota.pro);
-    gc_db_add_text(&params, prompt->key);
-    gc_db_add_bytes(&params, prompt->key ? prompt->fingerprint->bytes : NULL, GC_HASH_BYTES);
-    rv = gc_db_run(db, pool, GC_SQL_MESSAGE_SEND, &params, &rows);
-    if (rv == APR_SUCCESS) {
-        sent->outcome = outcome_of(gc_db_text(rows, 0, 0));
-        sent->message = gc_db_int(rows, 0, 1, 0);
-        sent->reply = gc_db_int(rows, 0, 2, 0);
-        sent->created = gc_db_time(rows, 0, 3);
-        sent->used = gc_db_int(rows, 0, 4, 0);
-        sent->limit = gc_db_int(rows, 0, 5, -1);
-    }
-    return rv;
-}
-
 static void read_message(const gc_db_result_t *rows, int row, gc_message_t *message)
 {
     message->id = gc_db_int(rows, row, 0, 0);

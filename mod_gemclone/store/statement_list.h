@@ -42,7 +42,7 @@ X(CHATROOM_CHANGE,
 X(CHATROOM_DELETE,
   "DELETE FROM gemclone.chatrooms WHERE id = $2 AND user_id = $1 RETURNING id")
 
-/* message.c: every reader starts at the room and its owner; a room without
+/* sender.c; message.c: every reader starts at the room and its owner; a room without
  * messages gives one row of NULLs, a room that is not the user's gives none. */
 #define GC_SQL_MESSAGE \
   "SELECT m.id, m.sender, m.content, " \
@@ -50,9 +50,9 @@ X(CHATROOM_DELETE,
   "AND j.worker IS NOT NULL AND j.due_at > now()) THEN 'generating' ELSE m.status END, " \
   "m.parent_id, m.error, m.error_detail, m.finish_reason, m.model, m.tokens, m.prompt_tokens, " \
   "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at "
-X(MESSAGE_SEND,
-  "SELECT outcome, message_id, reply_id, sent_at, prompts_used, prompts_limit "
-  "FROM gemclone.message_send($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+X(MESSAGES_SEND,
+  "SELECT n, outcome, message_id, reply_id, sent_at, prompts_used, prompts_limit "
+  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 X(MESSAGE_LIST,
   GC_SQL_MESSAGE
   "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id AND NOT m.superseded "

@@ -3,12 +3,16 @@
  */
 #include "companion.h"
 
+#include <apr_thread_cond.h>
 #include <apr_thread_pool.h>
 #include <stdlib.h>
 
 struct gc_companion_t {
     gc_loop_t *loop;
     apr_thread_pool_t *threads;
+    apr_thread_mutex_t *mutex; /* guards what follows */
+    apr_thread_cond_t *loop_ended;
+    int has_ended;
 };
 
 typedef struct {
@@ -18,8 +22,14 @@ typedef struct {
 
 static void *APR_THREAD_FUNC loop_thread(apr_thread_t *thread, void *baton)
 {
+    gc_companion_t *c = baton;
+
     (void)thread;
-    gc_loop_run(baton);
+    gc_loop_run(c->loop);
+    apr_thread_mutex_lock(c->mutex);
+    c->has_ended = 1;
+    apr_thread_cond_signal(c->loop_ended);
+    apr_thread_mutex_unlock(c->mutex);
     return NULL;
 }
 
@@ -40,11 +50,13 @@ apr_status_t gc_companion_start(apr_pool_t *pool, int threads, gc_companion_t **
     apr_status_t rv = gc_loop_create(pool, &c->loop);
 
     if (rv != APR_SUCCESS
+        || (rv = apr_thread_mutex_create(&c->mutex, APR_THREAD_MUTEX_DEFAULT, pool)) != APR_SUCCESS
+        || (rv = apr_thread_cond_create(&c->loop_ended, pool)) != APR_SUCCESS
         || (rv = apr_thread_pool_create(&c->threads, count, count, pool)) != APR_SUCCESS) {
         return rv;
     }
     *companion = c;
-    return apr_thread_pool_push(c->threads, loop_thread, c->loop, APR_THREAD_TASK_PRIORITY_HIGHEST, c);
+    return apr_thread_pool_push(c->threads, loop_thread, c, APR_THREAD_TASK_PRIORITY_HIGHEST, c);
 }
 
 void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton)
@@ -68,7 +80,14 @@ gc_loop_t *gc_companion_loop(const gc_companion_t *companion)
     return companion->loop;
 }
 
+/* An APR thread pool that is being destroyed takes no more tasks, and forgets those
+ * that wait: first the loop has to end, and with it whoever pushes. */
 void gc_companion_join(gc_companion_t *companion)
 {
+    apr_thread_mutex_lock(companion->mutex);
+    while (!companion->has_ended) {
+        apr_thread_cond_wait(companion->loop_ended, companion->mutex);
+    }
+    apr_thread_mutex_unlock(companion->mutex);
     apr_thread_pool_destroy(companion->threads);
 }

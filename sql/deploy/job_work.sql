@@ -112,7 +112,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_job gemclone.jobs;
 BEGIN
-    -- The room before the job, as everybody takes them: see message_send.
+    -- The room before the job, as everybody takes them: see messages_send.
     PERFORM FROM gemclone.chatrooms r WHERE r.id = p_room FOR NO KEY UPDATE;
     DELETE FROM gemclone.jobs j WHERE j.reply_id = p_reply AND j.fence = p_fence
     RETURNING * INTO v_job;

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sends prompts, together where there are several.
+ */
+#include "sender.h"
+
+#include <apr_ring.h>
+#include <apr_thread_cond.h>
+#include <apr_thread_mutex.h>
+#include <string.h>
+
+/* A statement takes at most so many prompts, and so many bytes of text unless
+ * one prompt alone has more. */
+enum { GROUP = 64, GROUP_BYTES = 1024 * 1024 };
+
+typedef enum { WAITING, LEADING, GONE, DONE } state_e;
+
+/* A prompt whose thread waits here for its end. */
+typedef struct entry_t entry_t;
+struct entry_t {
+    APR_RING_ENTRY(entry_t) link; /* while WAITING or LEADING */
+    const gc_prompt_t *prompt;
+    gc_sent_t *sent;
+    apr_thread_cond_t *cond;
+    state_e state;
+    apr_status_t status;
+};
+
+struct gc_sender_t {
+    gc_sender_options_t options;
+    apr_thread_mutex_t *mutex; /* guards what follows, and the entries' states */
+    APR_RING_HEAD(queue_t, entry_t) queue;
+    int busy; /* a group is on its way, or about to be made by an entry that is LEADING */
+};
+
+/* --- One statement ------------------------------------------------------- */
+
+static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const *group, int count)
+{
+    gc_db_array_t users, rooms, contents, tokens, keys, fingerprints;
+    int i;
+
+    gc_db_array_begin(&users, pool, GC_DB_UUID);
+    gc_db_array_begin(&rooms, pool, GC_DB_UUID);
+    gc_db_array_begin(&contents, pool, GC_DB_TEXT);
+    gc_db_array_begin(&tokens, pool, GC_DB_INT4);
+    gc_db_array_begin(&keys, pool, GC_DB_TEXT);
+    gc_db_array_begin(&fingerprints, pool, GC_DB_BYTEA);
+    for (i = 0; i < count; i++) {
+        const gc_prompt_t *p = group[i]->prompt;
+
+        gc_db_array_add(&users, p->user->bytes, sizeof(p->user->bytes));
+        gc_db_array_add(&rooms, p->room->bytes, sizeof(p->room->bytes));
+        gc_db_array_add(&contents, p->content, strlen(p->content));
+        gc_db_array_add_int4(&tokens, p->tokens);
+        gc_db_array_add(&keys, p->key, p->key ? strlen(p->key) : 0);
+        gc_db_array_add(&fingerprints, p->key ? p->fingerprint->bytes : NULL, GC_HASH_BYTES);
+    }
+    gc_db_array_end(&users, params);
+    gc_db_array_end(&rooms, params);
+    gc_db_array_end(&contents, params);
+    gc_db_array_end(&tokens, params);
+    gc_db_array_end(&keys, params);
+    gc_db_array_end(&fingerprints, params);
+}
+
+/* In the order of gc_sent_e. */
+static const char *const outcomes[] = {"sent", "replayed", "no_room", "quota", "key_reused"};
+
+static gc_sent_e outcome_of(const char *name)
+{
+    int i = GC_SENT_KEY_REUSED;
+
+    while (i > GC_SENT && strcmp(outcomes[i], name) != 0) {
+        i--;
+    }
+    return i;
+}
+
+static void read_sent(const gc_db_result_t *rows, int row, gc_sent_t *sent)
+{
+    sent->outcome = outcome_of(gc_db_text(rows, row, 1));
+    sent->message = gc_db_int(rows, row, 2, 0);
+    sent->reply = gc_db_int(rows, row, 3, 0);
+    sent->created = gc_db_time(rows, row, 4);
+    sent->used = gc_db_int(rows, row, 5, 0);
+    sent->limit = gc_db_int(rows, row, 6, -1);
+}
+
+static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const *group, int count)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    add_prompts(&params, pool, group, count);
+    gc_db_add_text(&params, s->options.site);
+    gc_db_add_int_or_null(&params, s->options.quota.basic);
+    gc_db_add_int_or_null(&params, s->options.quota.pro);
+    rv = gc_db_run(s->options.db, pool, GC_SQL_MESSAGES_SEND, &params, &rows);
+    if (rv == APR_SUCCESS && gc_db_rows(rows) != count) {
+        rv = GC_EDATABASE;
+    }
+    for (i = 0; rv == APR_SUCCESS && i < count; i++) {
+        read_sent(rows, i, group[gc_db_int(rows, i, 0, 1) - 1]->sent);
+    }
+    return rv;
+}
+
+/* Whether one prompt may be what the database refuses: then each goes alone. */
+static int is_one_to_blame(apr_status_t rv, int count)
+{
+    return count > 1 && (rv == GC_EDATABASE || rv == GC_EGONE || rv == GC_EEXIST);
+}
+
+static void send_all(gc_sender_t *s, apr_pool_t *pool, entry_t *const *group, int count)
+{
+    apr_status_t rv = send_group(s, pool, group, count);
+    int alone = is_one_to_blame(rv, count), i;
+
+    for (i = 0; i < count; i++) {
+        group[i]->status = alone ? send_group(s, pool, group + i, 1) : rv;
+    }
+}
+
+/* --- Groups -------------------------------------------------------------- */
+
+/* Takes the first prompts from the queue. Under the mutex. */
+static int take_group(gc_sender_t *s, entry_t **group)
+{
+    apr_size_t bytes = 0;
+    int count = 0;
+
+    while (count < GROUP && !APR_RING_EMPTY(&s->queue, entry_t, link)) {
+        entry_t *entry = APR_RING_FIRST(&s->queue);
+
+        bytes += strlen(entry->prompt->content);
+        if (count > 0 && bytes > GROUP_BYTES) {
+            break;
+        }
+        APR_RING_REMOVE(entry, link);
+        entry->state = GONE;
+        group[count++] = entry;
+    }
+    return count;
+}
+
+/* Lets the first that waits send the next group. Under the mutex. */
+static void appoint_leader(gc_sender_t *s)
+{
+    if (!s->busy && !APR_RING_EMPTY(&s->queue, entry_t, link)) {
+        entry_t *first = APR_RING_FIRST(&s->queue);
+
+        s->busy = 1;
+        first->state = LEADING;
+        apr_thread_cond_signal(first->cond);
+    }
+}
+
+/* Sends the first group of the queue, in which the leader itself is. Under the
+ * mutex, which is let go meanwhile. */
+static void lead(gc_sender_t *s, apr_pool_t *pool, entry_t *self)
+{
+    entry_t *group[GROUP];
+    int count = take_group(s, group), i;
+
+    apr_thread_mutex_unlock(s->mutex);
+    send_all(s, pool, group, count);
+    apr_thread_mutex_lock(s->mutex);
+    for (i = 0; i < count; i++) {
+        group[i]->state = DONE;
+        if (group[i] != self) {
+            apr_thread_cond_signal(group[i]->cond);
+        }
+    }
+    s->busy = 0;
+    appoint_leader(s);
+}
+
+/* Waits until the entry is done or is to lead. A prompt that nobody took in time
+ * goes back; one that was taken is waited for: its statement has a bound. */
+static void await(gc_sender_t *s, entry_t *self)
+{
+    apr_time_t deadline = apr_time_now() + s->options.patience;
+
+    while (self->state == WAITING || self->state == GONE) {
+        apr_interval_time_t left = deadline - apr_time_now();
+
+        if (self->state == GONE) {
+            apr_thread_cond_wait(self->cond, s->mutex);
+        } else if (left <= 0) {
+            APR_RING_REMOVE(self, link);
+            self->state = DONE;
+            self->status = GC_EUNAVAILABLE;
+        } else {
+            (void)apr_thread_cond_timedwait(self->cond, s->mutex, left);
+        }
+    }
+}
+
+apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prompt_t *prompt,
+                            gc_sent_t *sent)
+{
+    entry_t self = {.prompt = prompt, .sent = sent, .state = WAITING};
+    apr_status_t rv = apr_thread_cond_create(&self.cond, pool);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    APR_RING_ELEM_INIT(&self, link);
+    apr_thread_mutex_lock(sender->mutex);
+    APR_RING_INSERT_TAIL(&sender->queue, &self, entry_t, link);
+    appoint_leader(sender);
+    await(sender, &self);
+    if (self.state == LEADING) {
+        lead(sender, pool, &self);
+    }
+    apr_thread_mutex_unlock(sender->mutex);
+    apr_thread_cond_destroy(self.cond);
+    return self.status;
+}
+
+apr_status_t gc_sender_create(apr_pool_t *pool, const gc_sender_options_t *options,
+                              gc_sender_t **sender)
+{
+    gc_sender_t *s = apr_pcalloc(pool, sizeof(*s));
+
+    s->options = *options;
+    APR_RING_INIT(&s->queue, entry_t, link);
+    *sender = s;
+    return apr_thread_mutex_create(&s->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Sends prompts: those of requests that are at work at the same time go together,
+ * in one statement and one commit.
+ *
+ * A prompt that finds nobody sending goes at once, alone. Those that come while it
+ * is on its way wait for its end and then go together; one of their threads
+ * sends for all. So nobody waits longer than for the statement before his own,
+ * and the more there is to do, the less each prompt costs.
+ */
+#ifndef GC_SENDER_H
+#define GC_SENDER_H
+
+#include "core/code.h"
+#include "db.h"
+
+/* A quota of so many prompts; negative: none. */
+typedef struct gc_quota_t {
+    apr_int64_t basic, pro;
+} gc_quota_t;
+
+typedef struct gc_prompt_t {
+    const gc_uuid_t *user, *room;
+    const char *content;
+    int tokens;                   /* estimated */
+    const char *key;              /* Idempotency-Key, or NULL */
+    const gc_hash_t *fingerprint; /* of the request that the key came with */
+} gc_prompt_t;
+
+typedef enum {
+    GC_SENT,
+    GC_SENT_BEFORE,  /* the Idempotency-Key's first answer */
+    GC_SENT_NO_ROOM, /* missing, or somebody else's */
+    GC_SENT_QUOTA,
+    GC_SENT_KEY_REUSED
+} gc_sent_e;
+
+typedef struct gc_sent_t {
+    gc_sent_e outcome;
+    apr_int64_t message, reply; /* ids */
+    apr_time_t created;
+    apr_int64_t used, limit; /* today's prompts; limit < 0: unlimited */
+} gc_sent_t;
+
+typedef struct gc_sender_options_t {
+    gc_db_t *db;
+    const char *site;
+    gc_quota_t quota;
+    apr_interval_time_t patience; /* the longest wait for others' prompts to be sent */
+} gc_sender_options_t;
+
+typedef struct gc_sender_t gc_sender_t;
+
+/* Lives as long as the pool. */
+GC_MUST_CHECK apr_status_t gc_sender_create(apr_pool_t *pool, const gc_sender_options_t *options,
+                                            gc_sender_t **sender);
+
+/* The prompt, the reply that it is owed and the job are durable when this
+ * returns. From any thread that may block; the pool is the calling thread's. */
+GC_MUST_CHECK apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool,
+                                          const gc_prompt_t *prompt, gc_sent_t *sent);
+
+#endif

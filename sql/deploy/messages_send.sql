@@ -1,0 +1,157 @@
+-- Deploy mod_gemclone:messages_send to pg
+-- Prompts are accepted: ownership, idempotency, quota, the prompts' rows, the
+-- replies' rows and the jobs', in one statement and so in one transaction.
+--
+-- Several prompts come at once when several requests are at work, as a group
+-- commit: each array has one element a prompt, and each prompt fares as if it
+-- had come alone, after those before it.
+--
+-- p_keys          an Idempotency-Key each, or NULL; p_fingerprints go with them
+-- p_basic, p_pro  prompts a UTC day for users of that tier; NULL: no limit
+--
+-- One row for each prompt, n its place (from 1). outcome: 'sent'; 'replayed'
+-- (the key's first answer); 'no_room'; 'quota'; 'key_reused' (the key came with
+-- another request before). prompts_used and prompts_limit are today's, where known.
+--
+-- Locks are taken in one order by everybody, and sorted: rooms, then jobs, then
+-- keys, then usage. Nobody waits in a circle.
+
+BEGIN;
+
+CREATE FUNCTION gemclone.messages_send(
+    p_users uuid[], p_rooms uuid[], p_contents text[], p_tokens integer[], p_keys text[],
+    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer)
+RETURNS TABLE (n integer, outcome text, message_id bigint, reply_id bigint, sent_at timestamptz,
+               prompts_used integer, prompts_limit integer)
+LANGUAGE plpgsql ROWS 64 AS $$
+#variable_conflict use_column
+DECLARE
+    today    CONSTANT date := (now() AT TIME ZONE 'UTC')::date;
+    keyed    CONSTANT boolean := array_remove(p_keys, NULL) <> '{}';
+    outcomes text[] := array_fill('no_room'::text, ARRAY[cardinality(p_users)]);
+    limits   integer[] := array_fill(NULL::integer, ARRAY[cardinality(p_users)]);
+    used     integer[] := array_fill(NULL::integer, ARRAY[cardinality(p_users)]);
+    over     boolean := false;
+    v        record;
+BEGIN
+    -- The lock orders the prompts of a room, and keeps the end of an earlier
+    -- reply from missing the job that is to follow it.
+    FOR v IN
+        SELECT b.n, u.tier
+        FROM unnest(p_users, p_rooms) WITH ORDINALITY AS b (user_id, room_id, n)
+        JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
+        JOIN gemclone.users u ON u.id = b.user_id
+        ORDER BY r.id
+        FOR NO KEY UPDATE OF r
+    LOOP
+        outcomes[v.n] := 'sent';
+        limits[v.n] := CASE v.tier WHEN 'pro' THEN p_pro ELSE p_basic END;
+    END LOOP;
+
+    IF keyed THEN
+        FOR v IN
+            SELECT b.* FROM unnest(p_users, p_keys, p_fingerprints, outcomes)
+                WITH ORDINALITY AS b (user_id, key, fingerprint, outcome, n)
+            WHERE b.key IS NOT NULL AND b.outcome = 'sent'
+            ORDER BY b.user_id, b.key, b.n
+        LOOP
+            DELETE FROM gemclone.idempotency i
+            WHERE i.user_id = v.user_id AND i.key = v.key
+              AND i.created_at < now() - interval '24 hours';
+            INSERT INTO gemclone.idempotency (user_id, key, fingerprint)
+            VALUES (v.user_id, v.key, v.fingerprint) ON CONFLICT DO NOTHING;
+            IF NOT FOUND THEN
+                outcomes[v.n] := (SELECT CASE WHEN i.fingerprint = v.fingerprint
+                                              THEN 'replayed' ELSE 'key_reused' END
+                                  FROM gemclone.idempotency i
+                                  WHERE i.user_id = v.user_id AND i.key = v.key);
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- The row locks of the upsert let no two prompts take the same last one.
+    FOR v IN
+        WITH asked AS (
+            SELECT b.user_id, b.n
+            FROM unnest(p_users, outcomes) WITH ORDINALITY AS b (user_id, outcome, n)
+            WHERE b.outcome = 'sent'
+        ), charged AS (
+            INSERT INTO gemclone.usage AS g (user_id, day, prompts)
+            SELECT a.user_id, today, count(*) FROM asked a GROUP BY a.user_id ORDER BY a.user_id
+            ON CONFLICT (user_id, day) DO UPDATE SET prompts = g.prompts + EXCLUDED.prompts
+            RETURNING g.user_id, g.prompts
+        )
+        SELECT a.n, c.prompts - count(*) OVER w + row_number() OVER (w ORDER BY a.n) AS used
+        FROM asked a JOIN charged c ON c.user_id = a.user_id
+        WINDOW w AS (PARTITION BY a.user_id)
+    LOOP
+        used[v.n] := v.used;
+        IF v.used > limits[v.n] THEN
+            outcomes[v.n] := 'quota';
+            used[v.n] := limits[v.n];
+            over := true;
+        END IF;
+    END LOOP;
+
+    IF over THEN
+        UPDATE gemclone.usage g SET prompts = g.prompts - b.refused
+        FROM (SELECT a.user_id, count(*) AS refused
+              FROM unnest(p_users, outcomes) AS a (user_id, outcome)
+              WHERE a.outcome = 'quota' GROUP BY a.user_id) b
+        WHERE g.user_id = b.user_id AND g.day = today;
+        -- A prompt that was refused may be sent again under its key.
+        DELETE FROM gemclone.idempotency i
+        USING unnest(p_users, p_keys, outcomes) AS b (user_id, key, outcome)
+        WHERE b.outcome = 'quota' AND i.user_id = b.user_id AND i.key = b.key;
+    END IF;
+
+    RETURN QUERY
+    WITH b AS MATERIALIZED (
+        SELECT a.n, a.room_id, a.user_id, a.content, a.tokens, a.key,
+               nextval('gemclone.message_id') AS message_id,
+               nextval('gemclone.message_id') AS reply_id
+        FROM unnest(p_users, p_rooms, p_contents, p_tokens, p_keys, outcomes)
+            WITH ORDINALITY AS a (user_id, room_id, content, tokens, key, outcome, n)
+        WHERE a.outcome = 'sent'
+    ), m AS (
+        INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
+        SELECT b.room_id, t.id, t.parent_id, t.sender, t.status, t.content, t.tokens
+        FROM b CROSS JOIN LATERAL (VALUES
+            (b.message_id, NULL, 'user', 'done', b.content, b.tokens),
+            (b.reply_id, b.message_id, 'gemini', 'pending', '', 0)
+        ) AS t (id, parent_id, sender, status, content, tokens)
+    ), j AS (
+        INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
+        SELECT b.reply_id, b.room_id, b.user_id, p_site,
+               CASE WHEN row_number() OVER (PARTITION BY b.room_id ORDER BY b.n) = 1
+                     AND NOT EXISTS (SELECT FROM gemclone.jobs o WHERE o.room_id = b.room_id)
+                    THEN now() END,
+               today
+        FROM b
+    ), i AS (
+        UPDATE gemclone.idempotency i
+        SET answer = jsonb_build_object('message_id', b.message_id, 'reply_id', b.reply_id)
+        FROM b WHERE i.user_id = b.user_id AND i.key = b.key
+    )
+    SELECT b.n::integer, 'sent', b.message_id, b.reply_id, now(), used[b.n], limits[b.n] FROM b;
+
+    RETURN QUERY
+    SELECT b.n::integer,
+           -- Its twin in the same group was refused.
+           CASE WHEN b.outcome = 'replayed' AND i.answer IS NULL THEN 'quota' ELSE b.outcome END,
+           (i.answer ->> 'message_id')::bigint,
+           (i.answer ->> 'reply_id')::bigint, i.created_at,
+           coalesce(used[b.n], (SELECT g.prompts FROM gemclone.usage g
+                                WHERE g.user_id = b.user_id AND g.day = today)),
+           limits[b.n]
+    FROM unnest(p_users, p_keys, outcomes) WITH ORDINALITY AS b (user_id, key, outcome, n)
+    LEFT JOIN gemclone.idempotency i
+           ON b.outcome = 'replayed' AND i.user_id = b.user_id AND i.key = b.key
+    WHERE b.outcome <> 'sent';
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION gemclone.messages_send FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gemclone.messages_send TO gemclone;
+
+COMMIT;
