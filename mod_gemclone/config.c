@@ -139,7 +139,8 @@ static const char *set_number(cmd_parms *cmd, void *location, const char *value)
         return misplaced;
     }
     if (rv != APR_SUCCESS) {
-        return apr_psprintf(cmd->pool, "%s takes %s, not '%s'", cmd->cmd->name, units[slot->kind], value);
+        return apr_psprintf(cmd->pool, "%s takes %s, not '%s'", cmd->cmd->name, units[slot->kind],
+                            value);
     }
     if (number < slot->least || number > slot->most) {
         return apr_psprintf(cmd->pool, "%s is %s; it must be from %s to %s", cmd->cmd->name, value,
@@ -228,14 +229,15 @@ static const char *push_setting(cmd_parms *cmd, apr_array_header_t **list, const
 }
 
 static const char *set_token_key(cmd_parms *cmd, void *location, const char *kid,
-                                    const char *source)
+                                 const char *source)
 {
     const apr_array_header_t *keys = config_of(cmd)->token_keys;
     int i;
 
     (void)location;
-    if (strlen(kid) > 32 || strspn(kid, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-                                != strlen(kid)) {
+    if (strlen(kid) > 32
+        || strspn(kid, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+               != strlen(kid)) {
         return "GemcloneTokenKey: a key id has at most 32 letters, digits, '-', '_' and '.'";
     }
     for (i = 0; keys && i < keys->nelts; i++) {
@@ -258,12 +260,14 @@ static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, c
 
     (void)location;
     if (strcmp(tier, "basic") != 0 && strcmp(tier, "pro") != 0) {
-        return apr_psprintf(cmd->pool, "GemcloneQuota: the tiers are basic and pro, not '%s'", tier);
+        return apr_psprintf(cmd->pool, "GemcloneQuota: the tiers are basic and pro, not '%s'",
+                            tier);
     }
     if (strcasecmp(prompts, "unlimited") != 0
-        && (gc_unit_integer(prompts, &number) != APR_SUCCESS || number < 0 || number > 1000000000)) {
-        return apr_psprintf(cmd->pool, "GemcloneQuota: '%s' is neither a number of prompts nor unlimited",
-                            prompts);
+        && (gc_unit_integer(prompts, &number) != APR_SUCCESS || number < 0
+            || number > 1000000000)) {
+        return apr_psprintf(
+            cmd->pool, "GemcloneQuota: '%s' is neither a number of prompts nor unlimited", prompts);
     }
     return push_setting(cmd, &config_of(cmd)->quotas, tier, prompts);
 }
@@ -275,21 +279,21 @@ static const char *set_gemini_models(cmd_parms *cmd, void *location, const char 
 }
 
 static const char *set_gemini_generation(cmd_parms *cmd, void *location, const char *name,
-                                            const char *value)
+                                         const char *value)
 {
     (void)location;
     return push_setting(cmd, &config_of(cmd)->gemini_generation, name, value);
 }
 
 static const char *set_gemini_safety(cmd_parms *cmd, void *location, const char *category,
-                                        const char *threshold)
+                                     const char *threshold)
 {
     (void)location;
     return push_setting(cmd, &config_of(cmd)->gemini_safety, category, threshold);
 }
 
 static const char *set_redis_timeout(cmd_parms *cmd, void *location, const char *total,
-                                        const char *connect)
+                                     const char *connect)
 {
     const char *values[] = {total, connect ? connect : total};
     const char *wrong = NULL;
@@ -301,10 +305,11 @@ static const char *set_redis_timeout(cmd_parms *cmd, void *location, const char 
     for (i = 0; i < 2 && !wrong; i++) {
         if (gc_unit_duration(values[i], &number) != APR_SUCCESS || number < GC_MS(1)
             || number > GC_MIN(1)) {
-            return apr_psprintf(cmd->pool, "GemcloneRedisTimeout: '%s' is no duration from 1ms to 1min",
-                                values[i]);
+            return apr_psprintf(
+                cmd->pool, "GemcloneRedisTimeout: '%s' is no duration from 1ms to 1min", values[i]);
         }
-        wrong = push_setting(cmd, &config_of(cmd)->redis_timeouts, i ? "connect" : "total", values[i]);
+        wrong =
+            push_setting(cmd, &config_of(cmd)->redis_timeouts, i ? "connect" : "total", values[i]);
     }
     return wrong;
 }
@@ -376,25 +381,28 @@ int gc_config_is_mapped(const server_rec *server)
 
 /* --- The table httpd reads ----------------------------------------------- */
 
-#define SLOT(field, kind, least, most) \
-    (void *)&(const slot_t){APR_OFFSETOF(gc_config_t, field), kind, least, most}
+#define SLOT(field, kind, least, most)                                                             \
+    (void *)&(const slot_t)                                                                        \
+    {                                                                                              \
+        APR_OFFSETOF(gc_config_t, field), kind, least, most                                        \
+    }
 
-const command_rec gc_directives[] = {
-    AP_INIT_FLAG("GemcloneEngine", set_engine, NULL, ACCESS_CONF,
-                 "whether the API is mapped on this location"),
-#define FLAG(field, name, value, text) \
+const command_rec gc_directives[] = {AP_INIT_FLAG("GemcloneEngine", set_engine, NULL, ACCESS_CONF,
+                                                  "whether the API is mapped on this location"),
+#define FLAG(field, name, value, text)                                                             \
     AP_INIT_FLAG(name, set_flag, SLOT(field, KIND_FLAG, 0, 1), RSRC_CONF, text),
-#define INTEGER(field, name, value, least, most, text) \
+#define INTEGER(field, name, value, least, most, text)                                             \
     AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_INTEGER, least, most), RSRC_CONF, text),
-#define DURATION(field, name, value, least, most, text) \
+#define DURATION(field, name, value, least, most, text)                                            \
     AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_DURATION, least, most), RSRC_CONF, text),
-#define SIZE(field, name, value, least, most, text) \
+#define SIZE(field, name, value, least, most, text)                                                \
     AP_INIT_TAKE1(name, set_number, SLOT(field, KIND_SIZE, least, most), RSRC_CONF, text),
-#define TEXT(field, name, value, text) \
+#define TEXT(field, name, value, text)                                                             \
     AP_INIT_TAKE1(name, set_text, SLOT(field, KIND_TEXT, 0, 0), RSRC_CONF, text),
-#define SECRET(field, name, text) \
+#define SECRET(field, name, text)                                                                  \
     AP_INIT_TAKE1(name, set_secret, SLOT(field, KIND_SECRET, 0, 0), RSRC_CONF, text),
-#define LIST(field, name, arguments, setter, text) AP_INIT_##arguments(name, setter, NULL, RSRC_CONF, text),
+#define LIST(field, name, arguments, setter, text)                                                 \
+    AP_INIT_##arguments(name, setter, NULL, RSRC_CONF, text),
 #include "config_list.h"
 #undef FLAG
 #undef INTEGER
@@ -403,4 +411,4 @@ const command_rec gc_directives[] = {
 #undef TEXT
 #undef SECRET
 #undef LIST
-    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
+                                     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

@@ -38,8 +38,9 @@ typedef struct {
 
 static int is_in_server(const ap_directive_t *d, const server_rec *server)
 {
-    return !server->is_virtual || (d->line_num == (int)server->defn_line_number
-                                   && strcmp(d->filename, server->defn_name) == 0);
+    return !server->is_virtual
+           || (d->line_num == (int)server->defn_line_number
+               && strcmp(d->filename, server->defn_name) == 0);
 }
 
 /* The last directive of that name that counts for a server, or NULL. */
@@ -72,10 +73,11 @@ static void report(check_t *check, const ap_directive_t *where, const char *name
     check->faults += fault;
     ap_log_error(APLOG_MARK, APLOG_STARTUP | (fault ? APLOG_ERR : APLOG_WARNING), 0, check->server,
                  "%s: %s%s: %s", fault ? "GEM0006" : "GEM0007", name,
-                 where ? apr_psprintf(check->pool, " (%s:%d)", where->filename, where->line_num)
-                       : apr_psprintf(check->pool, " (server %s)",
-                                      check->server->server_hostname ? check->server->server_hostname
-                                                                     : "main"),
+                 where
+                     ? apr_psprintf(check->pool, " (%s:%d)", where->filename, where->line_num)
+                     : apr_psprintf(check->pool, " (server %s)",
+                                    check->server->server_hostname ? check->server->server_hostname
+                                                                   : "main"),
                  text);
 }
 
@@ -99,9 +101,8 @@ __attribute__((format(printf, 3, 4))) static void warning(check_t *check, const 
     va_end(args);
 }
 
-__attribute__((format(printf, 3, 4))) static int secret_fault(check_t *check,
-                                                              const gc_secret_t *secret,
-                                                              const char *format, ...)
+__attribute__((format(printf, 3, 4))) static int
+secret_fault(check_t *check, const gc_secret_t *secret, const char *format, ...)
 {
     va_list args;
 
@@ -120,19 +121,23 @@ static int read_file(check_t *check, gc_secret_t *secret, const char *name)
     apr_file_t *file;
     apr_size_t len;
     char *bytes;
-    apr_status_t rv = apr_stat(&info, path, APR_FINFO_PROT | APR_FINFO_TYPE | APR_FINFO_SIZE, check->pool);
+    apr_status_t rv =
+        apr_stat(&info, path, APR_FINFO_PROT | APR_FINFO_TYPE | APR_FINFO_SIZE, check->pool);
 
     if (rv != APR_SUCCESS || info.filetype != APR_REG) {
         return secret_fault(check, secret, "there is no file %s: make it, or mend the path", path);
     }
     if (info.protection & (APR_FPROT_WREAD | APR_FPROT_WWRITE)) {
-        return secret_fault(check, secret, "%s can be read by everybody: chmod o-rwx %s", path, path);
+        return secret_fault(check, secret, "%s can be read by everybody: chmod o-rwx %s", path,
+                            path);
     }
     if (info.size > SECRET_MAX) {
-        return secret_fault(check, secret, "%s has more than %d bytes: that is no key", path, SECRET_MAX);
+        return secret_fault(check, secret, "%s has more than %d bytes: that is no key", path,
+                            SECRET_MAX);
     }
     if (apr_file_open(&file, path, APR_READ, 0, check->pool) != APR_SUCCESS) {
-        return secret_fault(check, secret, "%s cannot be read by the user that httpd is started as", path);
+        return secret_fault(check, secret, "%s cannot be read by the user that httpd is started as",
+                            path);
     }
     len = (apr_size_t)info.size;
     bytes = apr_palloc(check->pool, len + 1);
@@ -155,8 +160,8 @@ static int read_command(check_t *check, gc_secret_t *secret, const char *command
     }
     line = ap_get_exec_line(check->pool, argv[0], (const char *const *)argv);
     if (!line) {
-        return secret_fault(check, secret, "%s gave no line: run it as the user that httpd is started as",
-                            argv[0]);
+        return secret_fault(
+            check, secret, "%s gave no line: run it as the user that httpd is started as", argv[0]);
     }
     secret->bytes = (unsigned char *)line;
     secret->len = strlen(line);
@@ -174,9 +179,10 @@ static int read_secret(check_t *check, gc_secret_t *secret, apr_size_t least)
     } else {
         secret->bytes = (const unsigned char *)secret->source;
         secret->len = strlen(secret->source);
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
-                     "GEM0004: %s (%s:%d): the secret stands in the configuration; use file: or exec:",
-                     secret->where->directive, secret->where->filename, secret->where->line_num);
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
+            "GEM0004: %s (%s:%d): the secret stands in the configuration; use file: or exec:",
+            secret->where->directive, secret->where->filename, secret->where->line_num);
         good = 1;
     }
     while (good && secret->len > 0
@@ -184,8 +190,9 @@ static int read_secret(check_t *check, gc_secret_t *secret, apr_size_t least)
         secret->len--;
     }
     if (good && secret->len < least) {
-        good = secret_fault(check, secret, "the secret has %lu bytes; it needs at least %lu"
-                                           " (openssl rand -base64 48 makes one)",
+        good = secret_fault(check, secret,
+                            "the secret has %lu bytes; it needs at least %lu"
+                            " (openssl rand -base64 48 makes one)",
                             (unsigned long)secret->len, (unsigned long)least);
     }
     return good;
@@ -205,7 +212,8 @@ static void check_secrets(check_t *check)
     gc_config_t *c = check->config;
 
     if (!c->token_keys) {
-        fault(check, "GemcloneTokenKey", "missing; write GemcloneTokenKey main file:/path/to/token.key");
+        fault(check, "GemcloneTokenKey",
+              "missing; write GemcloneTokenKey main file:/path/to/token.key");
     }
     if (!c->otp_key) {
         fault(check, "GemcloneOTPKey", "missing; write GemcloneOTPKey file:/path/to/otp.key");
@@ -270,15 +278,17 @@ static void check_accounts(check_t *check)
               " GemcloneOTPTries; make it at least as long");
     }
     if (c->otp_reveal) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
-                     "GEM0003: GemcloneOTPReveal is On: whoever knows a phone number can sign in with it");
+        ap_log_error(
+            APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
+            "GEM0003: GemcloneOTPReveal is On: whoever knows a phone number can sign in with it");
     }
 }
 
 static void check_model(check_t *check, const char *directive, const char *model)
 {
     if (!gc_gemini_model_is_valid(model)) {
-        fault(check, directive, "'%s' is no name of a model; write one like gemini-3.8-flash", model);
+        fault(check, directive, "'%s' is no name of a model; write one like gemini-3.8-flash",
+              model);
     }
 }
 
@@ -317,8 +327,9 @@ static void check_redis(check_t *check)
     gc_redis_options_t options = {0};
 
     if (c->redis && gc_redis_url_parse(check->pool, c->redis, &options) != APR_SUCCESS) {
-        fault(check, "GemcloneRedis", "'%s' is not of the form redis://host:6379/0 or unix:/path"
-                                      " (a password goes into GemcloneRedisPassword)",
+        fault(check, "GemcloneRedis",
+              "'%s' is not of the form redis://host:6379/0 or unix:/path"
+              " (a password goes into GemcloneRedisPassword)",
               c->redis);
     }
     if (c->redis_username && !c->redis_password) {
@@ -338,12 +349,14 @@ static void check_database(check_t *check)
     apr_int64_t max = DBD_MAX;
 
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
-        fault(check, "DBDriver", "mod_dbd is not loaded; write LoadModule dbd_module modules/mod_dbd.so");
+        fault(check, "DBDriver",
+              "mod_dbd is not loaded; write LoadModule dbd_module modules/mod_dbd.so");
         return;
     }
     if (!driver || strcasecmp(driver->args, "pgsql") != 0) {
-        fault(check, "DBDriver", "the database must be Postgres; write DBDriver pgsql, and DBDParams"
-                                 " \"host=... dbname=... user=gemclone connect_timeout=2\"");
+        fault(check, "DBDriver",
+              "the database must be Postgres; write DBDriver pgsql, and DBDParams"
+              " \"host=... dbname=... user=gemclone connect_timeout=2\"");
     }
     if (!find_directive(ap_conftree, "DBDParams", check->server)) {
         fault(check, "DBDParams",
@@ -365,8 +378,9 @@ static void check_work(check_t *check)
     const gc_config_t *c = check->config;
 
     if (c->lease < 2 * c->db_timeout) {
-        warning(check, "GemcloneLease",
-                "less than twice GemcloneDatabaseTimeout: one slow statement may cost a process its jobs");
+        warning(
+            check, "GemcloneLease",
+            "less than twice GemcloneDatabaseTimeout: one slow statement may cost a process its jobs");
     }
     if (strlen(c->site) > 64) {
         fault(check, "GemcloneSite", "longer than 64 characters");

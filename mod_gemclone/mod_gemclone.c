@@ -58,7 +58,8 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     rv = gc_services_prepare(pconf, server);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, server, "GEM0002: no memory to share, or no GemcloneOTPLog");
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, server,
+                     "GEM0002: no memory to share, or no GemcloneOTPLog");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     ap_add_version_component(pconf, "mod_gemclone/" GC_VERSION);
@@ -129,7 +130,6 @@ static void register_hooks(apr_pool_t *pool)
     gc_error_body_register();
 }
 
-AP_DECLARE_MODULE(gemclone) = {
-    STANDARD20_MODULE_STUFF, gc_location_create, gc_location_merge, gc_config_create,
-    gc_config_merge,         gc_directives,      register_hooks,
-    AP_MODULE_FLAG_NONE};
+AP_DECLARE_MODULE(gemclone) = {STANDARD20_MODULE_STUFF, gc_location_create, gc_location_merge,
+                               gc_config_create,        gc_config_merge,    gc_directives,
+                               register_hooks,          AP_MODULE_FLAG_NONE};

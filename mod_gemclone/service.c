@@ -24,8 +24,8 @@
 
 APLOG_USE_MODULE(gemclone);
 
-/* Before the fork. */
-static apr_shm_t *shared;
+/* Memory that the children of this host share, made before the first fork. */
+static gc_cache_shared_t *shared;
 
 /* Of this child. */
 static struct {
@@ -38,8 +38,8 @@ static struct {
     int graceful;
 } child;
 
-static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
-static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_open) * dbd_open;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_close) * dbd_close;
 
 /* --- Logging: the library's messages into ErrorLog ----------------------- */
 
@@ -220,7 +220,7 @@ static apr_int64_t quota_of(const gc_config_t *config, const char *tier, apr_int
 
 static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
 {
-    gc_cache_options_t options = {.shared = apr_shm_baseaddr_get(shared),
+    gc_cache_options_t options = {.shared = shared,
                                   .prefix = s->config->redis_prefix,
                                   .ttl = s->config->cache_ttl,
                                   .near_bytes = (apr_size_t)s->config->cache_size};
@@ -313,7 +313,8 @@ static void make_services(apr_pool_t *pool, server_rec *main)
             APR_ARRAY_PUSH(child.services, gc_service_t *) = s;
         }
         if (s) {
-            apr_hash_set(child.by_server, apr_pmemdup(pool, &server, sizeof(server)), sizeof(server), s);
+            apr_hash_set(child.by_server, apr_pmemdup(pool, &server, sizeof(server)),
+                         sizeof(server), s);
         }
     }
 }
@@ -342,12 +343,10 @@ static apr_status_t begin_tracking(gc_service_t *s)
     gc_tracking_t *tracking;
     apr_status_t rv = redis_options(child.loop_pool, s, options);
 
-    return rv == APR_SUCCESS
-               ? gc_loop_tracking_start(child.loop_pool,
-                                        gc_loop_base(gc_companion_loop(child.companion)), options,
-                                        gc_cache_version_prefix(s->cache, child.loop_pool), &handler,
-                                        &tracking)
-               : rv;
+    return rv == APR_SUCCESS ? gc_loop_tracking_start(
+               child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)), options,
+               gc_cache_version_prefix(s->cache, child.loop_pool), &handler, &tracking)
+                             : rv;
 }
 
 static apr_status_t begin_worker(gc_service_t *s)
@@ -488,17 +487,19 @@ void gc_services_start(apr_pool_t *pchild, server_rec *main)
     }
     rv = start_companion(pchild);
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_ERR, rv, main, "GEM0002: the companion could not be started");
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, main,
+                     "GEM0002: the companion could not be started");
         return;
     }
-    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main, "GEM0001: the companion runs with the loop and %d threads",
-                 thread_count());
+    ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, main,
+                 "GEM0001: the companion runs with the loop and %d threads", thread_count());
 }
 
 /* Codes are for the admin's eyes: nobody else may read the file. */
 static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
 {
-    const char *path = config && config->otp_log ? ap_server_root_relative(pconf, config->otp_log) : NULL;
+    const char *path =
+        config && config->otp_log ? ap_server_root_relative(pconf, config->otp_log) : NULL;
 
     return path && !config->otp_log_file
                ? apr_file_open(&config->otp_log_file, path, APR_WRITE | APR_CREATE | APR_APPEND,
@@ -506,14 +507,31 @@ static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
                : APR_SUCCESS;
 }
 
+/* It outlives restarts: children of the old and the new configuration, who serve
+ * side by side for a while, must hear of each other's changes. */
+static apr_status_t share_memory(apr_pool_t *process)
+{
+    static const char key[] = "gemclone-shared";
+    apr_shm_t *shm = NULL;
+    apr_status_t rv = APR_SUCCESS;
+
+    apr_pool_userdata_get((void **)&shm, key, process);
+    if (!shm) {
+        rv = apr_shm_create(&shm, GC_CACHE_SHARED, NULL, process);
+        if (rv == APR_SUCCESS) {
+            memset(apr_shm_baseaddr_get(shm), 0, GC_CACHE_SHARED);
+            apr_pool_userdata_setn(shm, key, NULL, process);
+        }
+    }
+    shared = rv == APR_SUCCESS ? apr_shm_baseaddr_get(shm) : NULL;
+    return rv;
+}
+
 apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main)
 {
     server_rec *server;
-    apr_status_t rv = apr_shm_create(&shared, GC_CACHE_SHARED, NULL, pconf);
+    apr_status_t rv = share_memory(main->process->pool);
 
-    if (rv == APR_SUCCESS) {
-        memset(apr_shm_baseaddr_get(shared), 0, GC_CACHE_SHARED);
-    }
     for (server = main; server && rv == APR_SUCCESS; server = server->next) {
         if (gc_config_is_mapped(server)) {
             rv = open_otp_log(pconf, ap_get_module_config(server->module_config, &gemclone_module));

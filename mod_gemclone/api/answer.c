@@ -25,7 +25,8 @@ static int pass(request_rec *r, const char *bytes, apr_size_t len)
     apr_bucket_brigade *out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
 
     if (len) {
-        APR_BRIGADE_INSERT_TAIL(out, apr_bucket_pool_create(bytes, len, r->pool, out->bucket_alloc));
+        APR_BRIGADE_INSERT_TAIL(out,
+                                apr_bucket_pool_create(bytes, len, r->pool, out->bucket_alloc));
     }
     APR_BRIGADE_INSERT_TAIL(out, apr_bucket_eos_create(out->bucket_alloc));
     /* A client that went away is its own affair. */
@@ -33,7 +34,8 @@ static int pass(request_rec *r, const char *bytes, apr_size_t len)
     return OK;
 }
 
-int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes, apr_size_t len)
+int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes,
+                    apr_size_t len)
 {
     request_rec *r = q->r;
     int is_get = r->method_number == M_GET;
@@ -103,7 +105,8 @@ int gc_answer_failure(gc_request_t *q, apr_status_t rv)
     case GC_ESCHEMA:
         return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE, "The service is not set up yet.");
     default:
-        gc_log(&q->service->log, GEM0501, "route %s: status %d", q->route ? q->route->name : "none", rv);
+        gc_log(&q->service->log, GEM0501, "route %s: status %d", q->route ? q->route->name : "none",
+               rv);
         return gc_answer_error(q, HTTP_INTERNAL_SERVER_ERROR, "Something went wrong on our side.");
     }
 }

@@ -12,7 +12,8 @@ int gc_answer_json(gc_request_t *q, int status, json_t *body);
 
 /* Bytes that live as long as the request. A 200 to a GET gets an ETag, and 304 in
  * its place when the client has it. */
-int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes, apr_size_t len);
+int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes,
+                    apr_size_t len);
 
 int gc_answer_problem(gc_request_t *q, const gc_problem_t *problem);
 

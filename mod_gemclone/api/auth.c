@@ -25,11 +25,13 @@ static const char *check_number(apr_pool_t *pool, const char *number)
                : "It must be a phone number: + and 7 to 15 digits, or a national number.";
 }
 
-#define MOBILE_NUMBER {"mobile_number", GC_RULE_REQUIRED, 1, 32, NULL, check_number}
+#define MOBILE_NUMBER                                                                              \
+    {                                                                                              \
+        "mobile_number", GC_RULE_REQUIRED, 1, 32, NULL, check_number                               \
+    }
 
-const gc_rule_t gc_rules_signup[] = {MOBILE_NUMBER,
-                                     {"name", GC_RULE_NULLABLE, 1, 100, NULL, NULL},
-                                     {NULL, 0, 0, 0, NULL, NULL}};
+const gc_rule_t gc_rules_signup[] = {
+    MOBILE_NUMBER, {"name", GC_RULE_NULLABLE, 1, 100, NULL, NULL}, {NULL, 0, 0, 0, NULL, NULL}};
 
 const gc_rule_t gc_rules_send_otp[] = {MOBILE_NUMBER,
                                        {"purpose", GC_RULE_REQUIRED, 1, 0, purposes, NULL},
@@ -75,9 +77,9 @@ int gc_handle_signup(gc_request_t *q)
         return gc_answer_failure(q, rv);
     }
     return gc_answer_json(q, HTTP_CREATED,
-                          json_pack("{s:s, s:{s:s, s:s, s:s?}}", "message", "Account created.", "user",
-                                    "id", gc_uuid_text(q->pool, &id), "mobile_number", number, "name",
-                                    name));
+                          json_pack("{s:s, s:{s:s, s:s, s:s?}}", "message", "Account created.",
+                                    "user", "id", gc_uuid_text(q->pool, &id), "mobile_number",
+                                    number, "name", name));
 }
 
 /* The code goes where GemcloneOTPLog says, and nowhere else: never into ErrorLog. */
@@ -88,8 +90,8 @@ static void deliver(gc_request_t *q, const char *e164, const char *purpose, cons
     gc_log(&q->service->log, GEM0101, "a one-time code (%s) for %s", purpose,
            gc_phone_masked(q->pool, e164));
     if (file) {
-        const char *line = apr_psprintf(q->pool, "%s %s %s %s\n",
-                                        gc_rfc3339(q->pool, q->r->request_time), e164, purpose, code);
+        const char *line = apr_psprintf(
+            q->pool, "%s %s %s %s\n", gc_rfc3339(q->pool, q->r->request_time), e164, purpose, code);
         apr_size_t len = strlen(line);
 
         (void)apr_file_write(file, line, &len);
@@ -121,8 +123,8 @@ int gc_handle_send_otp(gc_request_t *q)
     }
     return gc_answer_json(q, HTTP_OK,
                           json_pack("{s:s, s:s*}", "message",
-                                    "If the number has an account, a code is on its way to it.", "otp",
-                                    config->otp_reveal ? code : NULL));
+                                    "If the number has an account, a code is on its way to it.",
+                                    "otp", config->otp_reveal ? code : NULL));
 }
 
 static int refuse_code(gc_request_t *q, const char *e164)

@@ -15,9 +15,18 @@ static const char *check_model(apr_pool_t *pool, const char *model)
     return gc_gemini_model_is_valid(model) ? NULL : "It is no name of a model.";
 }
 
-#define TITLE(flags) {"title", flags, 1, 200, NULL, NULL}
-#define SYSTEM_PROMPT {"system_prompt", GC_RULE_NULLABLE | GC_RULE_PROMPT, 1, 0, NULL, NULL}
-#define MODEL {"model", GC_RULE_NULLABLE, 1, 64, NULL, check_model}
+#define TITLE(flags)                                                                               \
+    {                                                                                              \
+        "title", flags, 1, 200, NULL, NULL                                                         \
+    }
+#define SYSTEM_PROMPT                                                                              \
+    {                                                                                              \
+        "system_prompt", GC_RULE_NULLABLE | GC_RULE_PROMPT, 1, 0, NULL, NULL                       \
+    }
+#define MODEL                                                                                      \
+    {                                                                                              \
+        "model", GC_RULE_NULLABLE, 1, 64, NULL, check_model                                        \
+    }
 
 const gc_rule_t gc_rules_chatroom_create[] = {
     TITLE(GC_RULE_REQUIRED), SYSTEM_PROMPT, MODEL, {NULL, 0, 0, 0, NULL, NULL}};
@@ -34,9 +43,9 @@ static json_t *room_json(apr_pool_t *pool, const gc_chatroom_t *room)
 
 static int answer_room(gc_request_t *q, int status, const char *message, const gc_chatroom_t *room)
 {
-    return gc_answer_json(q, status,
-                          json_pack("{s:s, s:o}", "message", message, "chatroom",
-                                    room_json(q->pool, room)));
+    return gc_answer_json(
+        q, status,
+        json_pack("{s:s, s:o}", "message", message, "chatroom", room_json(q->pool, room)));
 }
 
 /* GemcloneGeminiModels, where it is set, names all that a room may ask for. */
@@ -90,7 +99,8 @@ int gc_handle_chatroom_get(gc_request_t *q)
 int gc_handle_chatroom_change(gc_request_t *q)
 {
     gc_chatroom_change_t change = {.set_title = json_object_get(q->body, "title") != NULL,
-                                   .set_system_prompt = json_object_get(q->body, "system_prompt") != NULL,
+                                   .set_system_prompt =
+                                       json_object_get(q->body, "system_prompt") != NULL,
                                    .set_model = json_object_get(q->body, "model") != NULL,
                                    .title = gc_request_text(q, "title"),
                                    .system_prompt = gc_request_text(q, "system_prompt"),

@@ -69,7 +69,8 @@ static int check_token(gc_request_t *q)
 static int too_large(gc_request_t *q)
 {
     return gc_answer_error(q, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                           apr_psprintf(q->pool, "The body may have at most %" APR_INT64_T_FMT " bytes.",
+                           apr_psprintf(q->pool,
+                                        "The body may have at most %" APR_INT64_T_FMT " bytes.",
                                         q->service->config->max_body));
 }
 

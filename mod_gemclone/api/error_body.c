@@ -20,7 +20,8 @@ static int is_below(const char *uri, const char *base)
 {
     apr_size_t len = strlen(base);
 
-    return len == 0 || (uri && strncmp(uri, base, len) == 0 && (uri[len] == '/' || uri[len] == '\0'));
+    return len == 0
+           || (uri && strncmp(uri, base, len) == 0 && (uri[len] == '/' || uri[len] == '\0'));
 }
 
 static int is_ours(const request_rec *r)

@@ -32,19 +32,20 @@ static void tell_limits(gc_request_t *q, const gc_sent_t *sent)
     if (sent->limit < 0) {
         return;
     }
-    apr_table_setn(q->r->headers_out, "RateLimit-Policy",
-                   apr_psprintf(q->pool, "\"prompts\";q=%" APR_INT64_T_FMT ";w=%d", sent->limit, DAY));
+    apr_table_setn(
+        q->r->headers_out, "RateLimit-Policy",
+        apr_psprintf(q->pool, "\"prompts\";q=%" APR_INT64_T_FMT ";w=%d", sent->limit, DAY));
     apr_table_setn(q->r->headers_out, "RateLimit",
-                   apr_psprintf(q->pool, "\"prompts\";r=%" APR_INT64_T_FMT ";t=%d", left > 0 ? left : 0,
-                                until_reset(q)));
+                   apr_psprintf(q->pool, "\"prompts\";r=%" APR_INT64_T_FMT ";t=%d",
+                                left > 0 ? left : 0, until_reset(q)));
 }
 
 static int answer_quota(gc_request_t *q, const gc_sent_t *sent)
 {
     gc_problem_t problem = {.status = HTTP_TOO_MANY_REQUESTS, .type = GC_PROBLEM_QUOTA};
 
-    problem.detail = apr_psprintf(q->pool, "Today's %" APR_INT64_T_FMT " prompts are used up.",
-                                  sent->limit);
+    problem.detail =
+        apr_psprintf(q->pool, "Today's %" APR_INT64_T_FMT " prompts are used up.", sent->limit);
     apr_table_setn(q->r->headers_out, "Retry-After", apr_psprintf(q->pool, "%d", until_reset(q)));
     return gc_answer_problem(q, &problem);
 }
@@ -56,8 +57,8 @@ static int answer_sent(gc_request_t *q, const gc_sent_t *sent)
     return gc_answer_json(q, HTTP_CREATED,
                           json_pack("{s:s, s:{s:I, s:s, s:s, s:s, s:s}, s:{s:I, s:s}}", "message",
                                     "Message sent.", "data", "id", (json_int_t)sent->message,
-                                    "chatroom_id", gc_uuid_text(q->pool, &q->room), "sender", "user",
-                                    "content", gc_request_text(q, "content"), "created_at",
+                                    "chatroom_id", gc_uuid_text(q->pool, &q->room), "sender",
+                                    "user", "content", gc_request_text(q, "content"), "created_at",
                                     gc_rfc3339(q->pool, sent->created), "reply", "id",
                                     (json_int_t)sent->reply, "status", "pending"));
 }
@@ -108,9 +109,9 @@ int gc_handle_message_send(gc_request_t *q)
 /* What lists show of a message. */
 static json_t *message_json(const gc_request_t *q, const gc_message_t *m)
 {
-    json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:s}", "id", (json_int_t)m->id, "sender", m->sender,
-                             "content", m->content, "created_at", gc_rfc3339(q->pool, m->created),
-                             "status", m->status);
+    json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:s}", "id", (json_int_t)m->id, "sender",
+                             m->sender, "content", m->content, "created_at",
+                             gc_rfc3339(q->pool, m->created), "status", m->status);
 
     if (m->parent) {
         json_object_set_new(json, "prompt_id", json_integer(m->parent));
@@ -140,8 +141,9 @@ static json_t *detail_json(const gc_request_t *q, const gc_message_t *m)
         json_object_set_new(json, "thought_tokens", count_or_null(m->thought_tokens));
         json_object_set_new(json, "model", gc_json_string_or_null(m->model));
         json_object_set_new(json, "finish_reason", gc_json_string_or_null(m->finish_reason));
-        json_object_set_new(json, "finished_at",
-                            gc_json_string_or_null(m->finished ? gc_rfc3339(q->pool, m->finished) : NULL));
+        json_object_set_new(
+            json, "finished_at",
+            gc_json_string_or_null(m->finished ? gc_rfc3339(q->pool, m->finished) : NULL));
     }
     return json;
 }
@@ -197,10 +199,11 @@ int gc_handle_message_list(gc_request_t *q)
 int gc_handle_message_get(gc_request_t *q)
 {
     gc_message_t message;
-    apr_status_t rv = gc_message_get(q->service->db, q->pool, &q->token.user, &q->room, q->id, &message);
+    apr_status_t rv =
+        gc_message_get(q->service->db, q->pool, &q->token.user, &q->room, q->id, &message);
 
-    return rv == APR_SUCCESS ? gc_answer_json(q, HTTP_OK,
-                                              json_pack("{s:s, s:o}", "message", "Message.", "data",
-                                                        detail_json(q, &message)))
+    return rv == APR_SUCCESS ? gc_answer_json(
+               q, HTTP_OK,
+               json_pack("{s:s, s:o}", "message", "Message.", "data", detail_json(q, &message)))
                              : gc_answer_failure(q, rv);
 }

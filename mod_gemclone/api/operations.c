@@ -9,8 +9,8 @@
 int gc_handle_root(gc_request_t *q)
 {
     return gc_answer_json(q, HTTP_OK,
-                          json_pack("{s:s, s:s, s:s}", "message", "Welcome.", "name", "mod_gemclone",
-                                    "version", GC_VERSION));
+                          json_pack("{s:s, s:s, s:s}", "message", "Welcome.", "name",
+                                    "mod_gemclone", "version", GC_VERSION));
 }
 
 /* The process is there: it has answered. */

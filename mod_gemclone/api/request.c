@@ -39,7 +39,8 @@ apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char 
     apr_int64_t number = PAGE;
 
     memset(page, 0, sizeof(*page));
-    if (limit && (gc_unit_integer(limit, &number) != APR_SUCCESS || number < 1 || number > PAGE_MAX)) {
+    if (limit
+        && (gc_unit_integer(limit, &number) != APR_SUCCESS || number < 1 || number > PAGE_MAX)) {
         *why = "limit must be a whole number from 1 to 100.";
         return GC_EINPUT;
     }

@@ -14,9 +14,9 @@
 
 /* Who may use a route. */
 typedef enum {
-    GC_FOR_ALL,    /* without a token */
-    GC_FOR_USERS,  /* with an access token */
-    GC_FOR_RESETS  /* with an access token, or one from a password reset */
+    GC_FOR_ALL,   /* without a token */
+    GC_FOR_USERS, /* with an access token */
+    GC_FOR_RESETS /* with an access token, or one from a password reset */
 } gc_access_e;
 
 typedef struct gc_route_t gc_route_t;
@@ -66,7 +66,8 @@ typedef struct gc_page_t {
 } gc_page_t;
 
 /* Reads ?limit= and ?cursor=; a cursor alone means 50. GC_EINPUT: *why tells. */
-GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char **why);
+GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page,
+                                           const char **why);
 
 /* The Idempotency-Key, or NULL. GC_EINPUT: it is no good one. */
 GC_MUST_CHECK apr_status_t gc_request_key(const gc_request_t *q, const char **key,

@@ -27,8 +27,8 @@ int gc_handle_me(gc_request_t *q)
     json = gc_json_own(q->pool,
                        json_pack("{s:s, s:{s:s, s:s?, s:s, s:s, s:s}}", "message", "Your account.",
                                  "user", "id", gc_uuid_text(q->pool, id), "name", user.name,
-                                 "mobile_number", user.mobile_number, "tier", user.tier, "created_at",
-                                 gc_rfc3339(q->pool, user.created)));
+                                 "mobile_number", user.mobile_number, "tier", user.tier,
+                                 "created_at", gc_rfc3339(q->pool, user.created)));
     body = json ? gc_json_text(q->pool, json, &len) : NULL;
     if (!body) {
         return gc_answer_failure(q, APR_ENOMEM);

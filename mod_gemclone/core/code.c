@@ -49,7 +49,8 @@ void gc_code_hash(const gc_hash_t *key, const char *e164, const char *purpose, c
 const char *gc_code_refresh_new(apr_pool_t *pool, gc_hash_t *hash)
 {
     unsigned char bytes[32];
-    size_t size = sodium_base64_ENCODED_LEN(sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    size_t size =
+        sodium_base64_ENCODED_LEN(sizeof(bytes), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     char *text = apr_palloc(pool, size);
 
     randombytes_buf(bytes, sizeof(bytes));

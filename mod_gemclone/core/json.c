@@ -57,7 +57,8 @@ apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, j
         *why = apr_psprintf(pool, "The JSON is nested more than %d levels deep.", GC_JSON_DEPTH);
         return GC_EINPUT;
     }
-    *value = json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    *value =
+        json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!*value) {
         /* Jansson's own text quotes the input, which may be anything. */
         *why = apr_psprintf(pool, "The body is not JSON: it breaks at line %d, column %d.",

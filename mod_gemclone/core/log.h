@@ -4,7 +4,13 @@
 #ifndef GC_LOG_H
 #define GC_LOG_H
 
-typedef enum { GC_LOG_ERR, GC_LOG_WARNING, GC_LOG_NOTICE, GC_LOG_INFO, GC_LOG_DEBUG } gc_log_level_e;
+typedef enum {
+    GC_LOG_ERR,
+    GC_LOG_WARNING,
+    GC_LOG_NOTICE,
+    GC_LOG_INFO,
+    GC_LOG_DEBUG
+} gc_log_level_e;
 
 /* The ids, GEM0001 and so on: what each one means is told in log_list.h. */
 typedef enum {

@@ -62,8 +62,8 @@ const char *gc_problem_text(apr_pool_t *pool, const gc_problem_t *problem, apr_s
 {
     const char *title = title_of(problem->status);
     json_t *body = gc_json_own(pool, json_pack("{s:s, s:s, s:i, s:s}", "type",
-                                               problem->type ? problem->type : "about:blank", "title",
-                                               title, "status", problem->status, "detail",
+                                               problem->type ? problem->type : "about:blank",
+                                               "title", title, "status", problem->status, "detail",
                                                problem->detail ? problem->detail : title));
     int i;
 
@@ -73,8 +73,8 @@ const char *gc_problem_text(apr_pool_t *pool, const gc_problem_t *problem, apr_s
         for (i = 0; i < problem->fields->nelts; i++) {
             const gc_problem_field_t *f = &APR_ARRAY_IDX(problem->fields, i, gc_problem_field_t);
 
-            json_array_append_new(errors,
-                                  json_pack("{s:s, s:s}", "pointer", f->pointer, "detail", f->detail));
+            json_array_append_new(
+                errors, json_pack("{s:s, s:s}", "pointer", f->pointer, "detail", f->detail));
         }
         json_object_set_new(body, "errors", errors);
     }

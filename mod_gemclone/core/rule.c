@@ -61,8 +61,9 @@ static const char *check_text(apr_pool_t *pool, const gc_rule_t *rule, apr_int64
     }
     count = count_characters(text);
     if (count < rule->min || (!(rule->flags & GC_RULE_BLANK) && is_blank(text))) {
-        return rule->min <= 1 ? "It must not be empty."
-                              : apr_psprintf(pool, "It must have at least %d characters.", rule->min);
+        return rule->min <= 1
+                   ? "It must not be empty."
+                   : apr_psprintf(pool, "It must have at least %d characters.", rule->min);
     }
     if (max && count > max) {
         return apr_psprintf(pool, "It must have at most %" APR_INT64_T_FMT " characters.", max);
@@ -93,8 +94,7 @@ apr_status_t gc_rule_check(apr_pool_t *pool, const gc_rule_t *rules, const gc_ru
         return GC_EINPUT;
     }
     for (; rules->member; rules++) {
-        const char *wrong =
-            check_member(pool, rules, limits, json_object_get(body, rules->member));
+        const char *wrong = check_member(pool, rules, limits, json_object_get(body, rules->member));
 
         if (wrong) {
             gc_problem_field_add(pool, problem, apr_pstrcat(pool, "/", rules->member, NULL), wrong);

@@ -45,8 +45,7 @@ apr_status_t gc_token_sign(apr_pool_t *pool, const gc_token_ring_t *ring, const 
         return APR_EGENERAL;
     }
     own(pool, jwt);
-    if (jwt_add_header(jwt, "kid", key->kid) != 0
-        || jwt_add_grant(jwt, "iss", ring->issuer) != 0
+    if (jwt_add_header(jwt, "kid", key->kid) != 0 || jwt_add_grant(jwt, "iss", ring->issuer) != 0
         || jwt_add_grant(jwt, "sub", gc_uuid_text(pool, &token->user)) != 0
         || jwt_add_grant(jwt, "sid", gc_uuid_text(pool, &token->session)) != 0
         || jwt_add_grant(jwt, "jti", random_id(pool)) != 0
@@ -121,8 +120,7 @@ static int read_claims(jwt_t *jwt, const gc_token_ring_t *ring, apr_time_t now, 
 
     if (!issuer || strcmp(issuer, ring->issuer) != 0 || issued <= 0 || issued > seconds + SKEW
         || expires <= seconds || !read_uuid(jwt, "sub", &token->user)
-        || !read_uuid(jwt, "sid", &token->session)
-        || (scope && strcmp(scope, reset_scope) != 0)) {
+        || !read_uuid(jwt, "sid", &token->session) || (scope && strcmp(scope, reset_scope) != 0)) {
         return 0;
     }
     token->scope = scope ? GC_TOKEN_RESET : GC_TOKEN_ACCESS;
@@ -146,5 +144,5 @@ apr_status_t gc_token_verify(apr_pool_t *pool, const gc_token_ring_t *ring, cons
     }
     own(pool, jwt);
     return jwt_get_alg(jwt) == JWT_ALG_HS256 && read_claims(jwt, ring, now, token) ? APR_SUCCESS
-                                                                                 : GC_EINPUT;
+                                                                                   : GC_EINPUT;
 }

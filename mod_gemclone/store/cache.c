@@ -52,7 +52,8 @@ static int trusts_redis(const gc_cache_t *cache)
            >= __atomic_load_n(&cache->options.shared->distrust_until, __ATOMIC_SEQ_CST);
 }
 
-static const char *key_of(const gc_cache_t *cache, apr_pool_t *pool, char kind, const gc_uuid_t *user)
+static const char *key_of(const gc_cache_t *cache, apr_pool_t *pool, char kind,
+                          const gc_uuid_t *user)
 {
     return apr_psprintf(pool, "%s%c:%s", cache->options.prefix, kind, gc_uuid_text(pool, user));
 }
@@ -108,7 +109,8 @@ static int get_far(gc_cache_t *cache, apr_pool_t *pool, gc_cache_slot_t *slot, c
     return 1;
 }
 
-static void put_near(gc_cache_t *cache, const gc_cache_slot_t *slot, const char *body, apr_size_t len)
+static void put_near(gc_cache_t *cache, const gc_cache_slot_t *slot, const char *body,
+                     apr_size_t len)
 {
     if (slot->near.stamp) {
         gc_near_put(cache->near, &slot->near, body, len, apr_time_now() + cache->options.ttl);
@@ -143,10 +145,9 @@ void gc_cache_put(gc_cache_t *cache, apr_pool_t *pool, const gc_cache_slot_t *sl
     }
     put_near(cache, slot, body, len);
     /* A value that could not be kept is read from Postgres again: no harm done. */
-    (void)!gc_redis_set(cache->options.redis, pool,
-                        key_of(cache, pool, kinds[slot->near.kind], &slot->near.user),
-                        apr_pstrcat(pool, slot->version, body, NULL), VERSION_LEN + len,
-                        cache->options.ttl, 0);
+    (void)!gc_redis_set(
+        cache->options.redis, pool, key_of(cache, pool, kinds[slot->near.kind], &slot->near.user),
+        apr_pstrcat(pool, slot->version, body, NULL), VERSION_LEN + len, cache->options.ttl, 0);
 }
 
 void gc_cache_forget(gc_cache_t *cache, apr_pool_t *pool, const gc_uuid_t *user)
@@ -192,7 +193,8 @@ void gc_loop_cache_hears(gc_cache_t *cache, int hears)
     }
 }
 
-apr_status_t gc_cache_create(apr_pool_t *pool, const gc_cache_options_t *options, gc_cache_t **cache)
+apr_status_t gc_cache_create(apr_pool_t *pool, const gc_cache_options_t *options,
+                             gc_cache_t **cache)
 {
     gc_cache_t *c = apr_pcalloc(pool, sizeof(*c));
 

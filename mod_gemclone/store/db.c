@@ -350,9 +350,9 @@ static void log_refusal(const gc_db_t *db, gc_sql_e statement, const PGresult *r
         return;
     }
     gc_log(db->options.log,
-           rv == GC_ESCHEMA      ? GEM0204
-           : rv == GC_EDATABASE  ? GEM0205
-                                 : GEM0203,
+           rv == GC_ESCHEMA     ? GEM0204
+           : rv == GC_EDATABASE ? GEM0205
+                                : GEM0203,
            "statement %s: SQLSTATE %s: %.200s", statements[statement].name, sqlstate_of(result),
            message ? message : "no message");
 }
@@ -479,7 +479,8 @@ void gc_db_add_interval(gc_db_params_t *params, apr_interval_time_t interval)
 {
     char *text = scratch(params);
 
-    apr_snprintf(text, sizeof(params->scratch[0]), "%" APR_INT64_T_FMT " us", (apr_int64_t)interval);
+    apr_snprintf(text, sizeof(params->scratch[0]), "%" APR_INT64_T_FMT " us",
+                 (apr_int64_t)interval);
     add(params, text, 0, 0);
 }
 

@@ -261,7 +261,8 @@ static apr_status_t destroy_cb(void *baton)
     return APR_SUCCESS;
 }
 
-apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options, gc_redis_t **redis)
+apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options,
+                             gc_redis_t **redis)
 {
     gc_redis_t *r = apr_pcalloc(pool, sizeof(*r));
     apr_status_t rv = apr_thread_mutex_create(&r->mutex, APR_THREAD_MUTEX_DEFAULT, pool);

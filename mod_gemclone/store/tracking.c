@@ -134,7 +134,8 @@ static void id_cb(redisAsyncContext *c, void *data, void *baton)
     }
     redisAsyncCommand(t->connections[EAR], heard_cb, t, "SUBSCRIBE __redis__:invalidate");
     redisAsyncCommand(t->connections[VOICE], tracking_cb, t,
-                      "CLIENT TRACKING ON REDIRECT %lld BCAST PREFIX %s", reply->integer, t->prefix);
+                      "CLIENT TRACKING ON REDIRECT %lld BCAST PREFIX %s", reply->integer,
+                      t->prefix);
 }
 
 static void sign_in(const gc_tracking_t *t, redisAsyncContext *c)
@@ -151,7 +152,8 @@ static void sign_in(const gc_tracking_t *t, redisAsyncContext *c)
 static int open_one(gc_tracking_t *t, int which)
 {
     const gc_redis_options_t *o = t->options;
-    redisAsyncContext *c = o->path ? redisAsyncConnectUnix(o->path) : redisAsyncConnect(o->host, o->port);
+    redisAsyncContext *c =
+        o->path ? redisAsyncConnectUnix(o->path) : redisAsyncConnect(o->host, o->port);
 
     if (!c) {
         return 0;

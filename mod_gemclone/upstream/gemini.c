@@ -11,13 +11,13 @@
 #include <apr_strings.h>
 #include <jansson.h>
 
-#define MAX_MODEL       64
+#define MAX_MODEL 64
 #define CATEGORY_PREFIX "HARM_CATEGORY_"
 
 /* Bytes of body that a byte of text may cost: an event of a few letters carries half a kilobyte of
  * metadata, and thoughts have signatures. */
 #define BODY_PER_TEXT 64
-#define BODY_LEAST    ((apr_off_t)1024 * 1024)
+#define BODY_LEAST ((apr_off_t)1024 * 1024)
 
 static const char *const roles[] = {
     [GC_GEMINI_USER] = "user",
@@ -29,9 +29,9 @@ static const struct {
     const char *name;
     const char *why;
 } refused_options[] = {
-    { "candidateCount", "Gemini 3 does not support it" },
-    { "responseModalities", "only text is read" },
-    { "thinkingConfig", "use GemcloneGeminiThinking" },
+    {"candidateCount", "Gemini 3 does not support it"},
+    {"responseModalities", "only text is read"},
+    {"thinkingConfig", "use GemcloneGeminiThinking"},
 };
 
 int gc_gemini_model_is_valid(const char *model)
@@ -127,9 +127,9 @@ static json_t *safety_json(const gc_gemini_settings_t *settings)
         const char *category = options[i].key;
 
         category += strncasecmp(category, CATEGORY_PREFIX, prefix) == 0 ? prefix : 0;
-        ok = json_array_append_new(safety, json_pack("{s:s+, s:s}",
-                                                     "category", CATEGORY_PREFIX, category,
-                                                     "threshold", options[i].val)) == 0;
+        ok = json_array_append_new(safety, json_pack("{s:s+, s:s}", "category", CATEGORY_PREFIX,
+                                                     category, "threshold", options[i].val))
+             == 0;
     }
     return release_unless(ok, safety);
 }
@@ -214,8 +214,8 @@ static void set_headers(gc_http_request_t *request, apr_pool_t *pool, const char
     gc_http_header_t *headers = apr_pcalloc(pool, 3 * sizeof(*headers));
     apr_interval_time_t total = request->timeouts.total;
 
-    headers[0] = (gc_http_header_t) { "x-goog-api-key", key };
-    headers[1] = (gc_http_header_t) { "Content-Type", "application/json" };
+    headers[0] = (gc_http_header_t){"x-goog-api-key", key};
+    headers[1] = (gc_http_header_t){"Content-Type", "application/json"};
     request->headers = headers;
     request->header_count = 2;
     if (total > 0) {
@@ -236,7 +236,7 @@ apr_status_t gc_gemini_request_make(gc_http_request_t *request, apr_pool_t *pool
     if (!gc_gemini_model_is_valid(model) || !*prompt->key) {
         return APR_EINVAL;
     }
-    *request = (gc_http_request_t) {
+    *request = (gc_http_request_t){
         .method = GC_HTTP_POST,
         .url = make_url(pool, settings->base_url, model),
         .body = body_bytes(pool, settings, prompt),
@@ -315,14 +315,11 @@ const char *gc_gemini_settings_check(apr_pool_t *pool, const gc_gemini_settings_
     if (strncasecmp(settings->base_url, "https://", 8) != 0
         && strncasecmp(settings->base_url, "http://", 7) != 0) {
         problem = "the URL of Gemini begins with neither https:// nor http://";
-    }
-    else if (settings->base_url[strcspn(settings->base_url, "?# ")]) {
+    } else if (settings->base_url[strcspn(settings->base_url, "?# ")]) {
         problem = "the URL of Gemini has a query, a fragment or a space";
-    }
-    else if (!gc_gemini_model_is_valid(settings->model)) {
+    } else if (!gc_gemini_model_is_valid(settings->model)) {
         problem = apr_psprintf(pool, "\"%s\" is no name of a model", settings->model);
-    }
-    else if (settings->max_reply == 0) {
+    } else if (settings->max_reply == 0) {
         problem = "a reply of no bytes is too short";
     }
     problem = problem ? problem : check_thinking(pool, settings->thinking);

@@ -19,14 +19,11 @@ static int is_shallow(const char *bytes, apr_size_t length)
         if (in_string) {
             i += byte == '\\';
             in_string = byte != '"';
-        }
-        else if (byte == '{' || byte == '[') {
+        } else if (byte == '{' || byte == '[') {
             depth++;
-        }
-        else if (byte == '}' || byte == ']') {
+        } else if (byte == '}' || byte == ']') {
             depth--;
-        }
-        else {
+        } else {
             in_string = byte == '"';
         }
     }

@@ -11,7 +11,7 @@
 
 #define LONGEST_DELAY apr_time_from_sec(300) /* a longer one is a quota that is used up */
 #define DEFAULT_DELAY apr_time_from_sec(60)  /* of a rate limit that names none */
-#define ENDLESS       (86400.0 * 365)        /* seconds; bounds what durations may say */
+#define ENDLESS (86400.0 * 365)              /* seconds; bounds what durations may say */
 
 /* One row of the tables: all that an outcome says beside what Gemini told. */
 typedef struct {
@@ -22,16 +22,26 @@ typedef struct {
     int config_alarm;
 } ruling_t;
 
-#define DONE(detail)                   { (detail), GC_GEMINI_DONE, GC_GEMINI_ERROR_NONE, \
-                                         GC_GEMINI_RETRY_NO, 0 }
-#define TRUNCATED(detail)              { (detail), GC_GEMINI_TRUNCATED, GC_GEMINI_ERROR_NONE, \
-                                         GC_GEMINI_RETRY_NO, 0 }
-#define BLOCKED(detail)                { (detail), GC_GEMINI_BLOCKED, GC_GEMINI_ERROR_BLOCKED, \
-                                         GC_GEMINI_RETRY_NO, 0 }
-#define FAILED(detail, error, retry)   { (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, \
-                                         GC_GEMINI_RETRY_##retry, 0 }
-#define ALARM(detail, error, retry)    { (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, \
-                                         GC_GEMINI_RETRY_##retry, 1 }
+#define DONE(detail)                                                                               \
+    {                                                                                              \
+        (detail), GC_GEMINI_DONE, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0                      \
+    }
+#define TRUNCATED(detail)                                                                          \
+    {                                                                                              \
+        (detail), GC_GEMINI_TRUNCATED, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0                 \
+    }
+#define BLOCKED(detail)                                                                            \
+    {                                                                                              \
+        (detail), GC_GEMINI_BLOCKED, GC_GEMINI_ERROR_BLOCKED, GC_GEMINI_RETRY_NO, 0                \
+    }
+#define FAILED(detail, error, retry)                                                               \
+    {                                                                                              \
+        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 0            \
+    }
+#define ALARM(detail, error, retry)                                                                \
+    {                                                                                              \
+        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 1            \
+    }
 
 /* By a word of Gemini's. The last row has no word and is the one for words that we do not know. */
 typedef struct {
@@ -40,58 +50,58 @@ typedef struct {
 } word_row_t;
 
 static const word_row_t finishes[] = {
-    { "STOP", DONE("stop") },
-    { "MAX_TOKENS", TRUNCATED("max_tokens") },
-    { "SAFETY", BLOCKED("finish_safety") },
-    { "RECITATION", BLOCKED("finish_recitation") },
-    { "LANGUAGE", BLOCKED("finish_language") },
-    { "BLOCKLIST", BLOCKED("finish_blocklist") },
-    { "PROHIBITED_CONTENT", BLOCKED("finish_prohibited_content") },
-    { "SPII", BLOCKED("finish_spii") },
-    { "IMAGE_SAFETY", BLOCKED("finish_image_safety") },
-    { "IMAGE_PROHIBITED_CONTENT", BLOCKED("finish_image_prohibited_content") },
-    { "IMAGE_RECITATION", BLOCKED("finish_image_recitation") },
-    { "OTHER", FAILED("finish_other", UPSTREAM, ONCE) },
-    { "IMAGE_OTHER", FAILED("finish_image_other", UPSTREAM, ONCE) },
-    { "NO_IMAGE", FAILED("finish_no_image", UPSTREAM, ONCE) },
-    { "MALFORMED_FUNCTION_CALL", FAILED("finish_malformed_function_call", UPSTREAM, ONCE) },
-    { "UNEXPECTED_TOOL_CALL", FAILED("finish_unexpected_tool_call", UPSTREAM, ONCE) },
-    { "TOO_MANY_TOOL_CALLS", FAILED("finish_too_many_tool_calls", UPSTREAM, ONCE) },
-    { NULL, FAILED("finish_unknown", UPSTREAM, ONCE) },
+    {"STOP", DONE("stop")},
+    {"MAX_TOKENS", TRUNCATED("max_tokens")},
+    {"SAFETY", BLOCKED("finish_safety")},
+    {"RECITATION", BLOCKED("finish_recitation")},
+    {"LANGUAGE", BLOCKED("finish_language")},
+    {"BLOCKLIST", BLOCKED("finish_blocklist")},
+    {"PROHIBITED_CONTENT", BLOCKED("finish_prohibited_content")},
+    {"SPII", BLOCKED("finish_spii")},
+    {"IMAGE_SAFETY", BLOCKED("finish_image_safety")},
+    {"IMAGE_PROHIBITED_CONTENT", BLOCKED("finish_image_prohibited_content")},
+    {"IMAGE_RECITATION", BLOCKED("finish_image_recitation")},
+    {"OTHER", FAILED("finish_other", UPSTREAM, ONCE)},
+    {"IMAGE_OTHER", FAILED("finish_image_other", UPSTREAM, ONCE)},
+    {"NO_IMAGE", FAILED("finish_no_image", UPSTREAM, ONCE)},
+    {"MALFORMED_FUNCTION_CALL", FAILED("finish_malformed_function_call", UPSTREAM, ONCE)},
+    {"UNEXPECTED_TOOL_CALL", FAILED("finish_unexpected_tool_call", UPSTREAM, ONCE)},
+    {"TOO_MANY_TOOL_CALLS", FAILED("finish_too_many_tool_calls", UPSTREAM, ONCE)},
+    {NULL, FAILED("finish_unknown", UPSTREAM, ONCE)},
 };
 
 /* These come first when there is no text. Thinking may use up the whole of maxOutputTokens. */
 static const word_row_t empty_finishes[] = {
-    { "STOP", FAILED("stop_empty", UPSTREAM, YES) },
-    { "MAX_TOKENS", FAILED("max_tokens_empty", TOO_LONG, NO) },
-    { NULL, { 0 } },
+    {"STOP", FAILED("stop_empty", UPSTREAM, YES)},
+    {"MAX_TOKENS", FAILED("max_tokens_empty", TOO_LONG, NO)},
+    {NULL, {0}},
 };
 
 static const word_row_t prompt_blocks[] = {
-    { "SAFETY", BLOCKED("prompt_safety") },
-    { "OTHER", BLOCKED("prompt_other") },
-    { "BLOCKLIST", BLOCKED("prompt_blocklist") },
-    { "PROHIBITED_CONTENT", BLOCKED("prompt_prohibited_content") },
-    { "IMAGE_SAFETY", BLOCKED("prompt_image_safety") },
-    { "MODEL_ARMOR", BLOCKED("prompt_model_armor") },
-    { "JAILBREAK", BLOCKED("prompt_jailbreak") },
-    { NULL, BLOCKED("prompt_unknown") },
+    {"SAFETY", BLOCKED("prompt_safety")},
+    {"OTHER", BLOCKED("prompt_other")},
+    {"BLOCKLIST", BLOCKED("prompt_blocklist")},
+    {"PROHIBITED_CONTENT", BLOCKED("prompt_prohibited_content")},
+    {"IMAGE_SAFETY", BLOCKED("prompt_image_safety")},
+    {"MODEL_ARMOR", BLOCKED("prompt_model_armor")},
+    {"JAILBREAK", BLOCKED("prompt_jailbreak")},
+    {NULL, BLOCKED("prompt_unknown")},
 };
 
 /* Errors, by ErrorInfo's reason, else by the status, else by the number. */
 static const word_row_t error_words[] = {
-    { "API_KEY_INVALID", ALARM("api_key_invalid", UPSTREAM, NO) },
-    { "INVALID_ARGUMENT", ALARM("invalid_argument", UPSTREAM, NO) },
-    { "FAILED_PRECONDITION", ALARM("failed_precondition", UPSTREAM, NO) },
-    { "UNAUTHENTICATED", ALARM("unauthenticated", UPSTREAM, NO) },
-    { "PERMISSION_DENIED", ALARM("permission_denied", UPSTREAM, NO) },
-    { "NOT_FOUND", ALARM("not_found", UPSTREAM, FALLBACK) },
-    { "RESOURCE_EXHAUSTED", FAILED("rate_limit", RATE_LIMITED, AFTER) },
-    { "CANCELLED", FAILED("cancelled", UPSTREAM, YES) },
-    { "INTERNAL", FAILED("internal", UPSTREAM, YES) },
-    { "UNAVAILABLE", FAILED("unavailable", UPSTREAM, YES) },
-    { "DEADLINE_EXCEEDED", FAILED("deadline_exceeded", TIMEOUT, YES) },
-    { NULL, { 0 } },
+    {"API_KEY_INVALID", ALARM("api_key_invalid", UPSTREAM, NO)},
+    {"INVALID_ARGUMENT", ALARM("invalid_argument", UPSTREAM, NO)},
+    {"FAILED_PRECONDITION", ALARM("failed_precondition", UPSTREAM, NO)},
+    {"UNAUTHENTICATED", ALARM("unauthenticated", UPSTREAM, NO)},
+    {"PERMISSION_DENIED", ALARM("permission_denied", UPSTREAM, NO)},
+    {"NOT_FOUND", ALARM("not_found", UPSTREAM, FALLBACK)},
+    {"RESOURCE_EXHAUSTED", FAILED("rate_limit", RATE_LIMITED, AFTER)},
+    {"CANCELLED", FAILED("cancelled", UPSTREAM, YES)},
+    {"INTERNAL", FAILED("internal", UPSTREAM, YES)},
+    {"UNAVAILABLE", FAILED("unavailable", UPSTREAM, YES)},
+    {"DEADLINE_EXCEEDED", FAILED("deadline_exceeded", TIMEOUT, YES)},
+    {NULL, {0}},
 };
 
 /* Each row is for the numbers from its own down to the next row's. */
@@ -99,27 +109,27 @@ static const struct {
     int least;
     ruling_t ruling;
 } error_codes[] = {
-    { 505, FAILED("server_error", UPSTREAM, YES) },
-    { 504, FAILED("deadline_exceeded", TIMEOUT, YES) },
-    { 503, FAILED("unavailable", UPSTREAM, YES) },
-    { 502, FAILED("bad_gateway", UPSTREAM, YES) },
-    { 501, FAILED("server_error", UPSTREAM, YES) },
-    { 500, FAILED("internal", UPSTREAM, YES) },
-    { 499, FAILED("cancelled", UPSTREAM, YES) },
-    { 430, ALARM("rejected", UPSTREAM, NO) },
-    { 429, FAILED("rate_limit", RATE_LIMITED, AFTER) },
-    { 414, ALARM("rejected", UPSTREAM, NO) },
-    { 413, FAILED("request_too_big", TOO_LONG, NO) },
-    { 409, ALARM("rejected", UPSTREAM, NO) },
-    { 408, FAILED("request_timeout", TIMEOUT, YES) },
-    { 405, ALARM("rejected", UPSTREAM, NO) },
-    { 404, ALARM("not_found", UPSTREAM, FALLBACK) },
-    { 403, ALARM("permission_denied", UPSTREAM, NO) },
-    { 402, ALARM("rejected", UPSTREAM, NO) },
-    { 401, ALARM("unauthenticated", UPSTREAM, NO) },
-    { 400, ALARM("invalid_argument", UPSTREAM, NO) },
-    { 300, ALARM("redirected", UPSTREAM, NO) },
-    { 0, FAILED("stream_error", UPSTREAM, YES) },
+    {505, FAILED("server_error", UPSTREAM, YES)},
+    {504, FAILED("deadline_exceeded", TIMEOUT, YES)},
+    {503, FAILED("unavailable", UPSTREAM, YES)},
+    {502, FAILED("bad_gateway", UPSTREAM, YES)},
+    {501, FAILED("server_error", UPSTREAM, YES)},
+    {500, FAILED("internal", UPSTREAM, YES)},
+    {499, FAILED("cancelled", UPSTREAM, YES)},
+    {430, ALARM("rejected", UPSTREAM, NO)},
+    {429, FAILED("rate_limit", RATE_LIMITED, AFTER)},
+    {414, ALARM("rejected", UPSTREAM, NO)},
+    {413, FAILED("request_too_big", TOO_LONG, NO)},
+    {409, ALARM("rejected", UPSTREAM, NO)},
+    {408, FAILED("request_timeout", TIMEOUT, YES)},
+    {405, ALARM("rejected", UPSTREAM, NO)},
+    {404, ALARM("not_found", UPSTREAM, FALLBACK)},
+    {403, ALARM("permission_denied", UPSTREAM, NO)},
+    {402, ALARM("rejected", UPSTREAM, NO)},
+    {401, ALARM("unauthenticated", UPSTREAM, NO)},
+    {400, ALARM("invalid_argument", UPSTREAM, NO)},
+    {300, ALARM("redirected", UPSTREAM, NO)},
+    {0, FAILED("stream_error", UPSTREAM, YES)},
 };
 
 /* What a rate limit turns out to be, and one kind of INVALID_ARGUMENT that is nobody's mistake. */
@@ -150,17 +160,16 @@ static const struct {
     const char *name;
     const char *message;
 } errors[] = {
-    [GC_GEMINI_ERROR_NONE] = { "", "" },
-    [GC_GEMINI_ERROR_BLOCKED] = {
-        "blocked", "Gemini's content rules do not allow an answer to this message." },
-    [GC_GEMINI_ERROR_RATE_LIMITED] = {
-        "rate_limited", "The model is very busy at the moment. Please try again later." },
-    [GC_GEMINI_ERROR_UPSTREAM] = {
-        "upstream", "The model could not answer. Please try again later." },
-    [GC_GEMINI_ERROR_TIMEOUT] = {
-        "timeout", "The model took too long to answer. Please try again." },
-    [GC_GEMINI_ERROR_TOO_LONG] = {
-        "too_long", "The message or its answer is too long for the model." },
+    [GC_GEMINI_ERROR_NONE] = {"", ""},
+    [GC_GEMINI_ERROR_BLOCKED] = {"blocked",
+                                 "Gemini's content rules do not allow an answer to this message."},
+    [GC_GEMINI_ERROR_RATE_LIMITED] =
+        {"rate_limited", "The model is very busy at the moment. Please try again later."},
+    [GC_GEMINI_ERROR_UPSTREAM] = {"upstream",
+                                  "The model could not answer. Please try again later."},
+    [GC_GEMINI_ERROR_TIMEOUT] = {"timeout", "The model took too long to answer. Please try again."},
+    [GC_GEMINI_ERROR_TOO_LONG] = {"too_long",
+                                  "The message or its answer is too long for the model."},
 };
 
 const char *gc_gemini_error_name(gc_gemini_error_e error)
@@ -230,10 +239,10 @@ static const struct {
     const char *name;
     double seconds;
 } units[] = {
-    { "ms", 0.001 }, /* before the minutes, since the first that matches counts */
-    { "s", 1 },
-    { "m", 60 },
-    { "h", 3600 },
+    {"ms", 0.001}, /* before the minutes, since the first that matches counts */
+    {"s", 1},
+    {"m", 60},
+    {"h", 3600},
 };
 
 /* Not strtod: httpd may run in a locale with another decimal point. */
@@ -328,11 +337,9 @@ static void read_details(gc_gemini_outcome_t *outcome, hints_t *hints, const jso
 
         if (strstr(type, "ErrorInfo")) {
             gc_gemini_json_word(outcome->error_code, GC_GEMINI_WORD, detail, "reason");
-        }
-        else if (strstr(type, "QuotaFailure")) {
+        } else if (strstr(type, "QuotaFailure")) {
             read_quota_failure(hints, detail);
-        }
-        else if (strstr(type, "RetryInfo")) {
+        } else if (strstr(type, "RetryInfo")) {
             read_retry_info(hints, detail);
         }
     }
@@ -365,10 +372,10 @@ static const ruling_t *find_error(gc_gemini_outcome_t *outcome, const json_t *er
 static const ruling_t *refine(const ruling_t *ruling, const hints_t *hints, const char *message)
 {
     if (ruling->error == GC_GEMINI_ERROR_RATE_LIMITED) {
-        return hints->no_quota ? &quota_none
-             : hints->per_day ? &quota_day
-             : hints->delay > LONGEST_DELAY ? &quota_long
-             : ruling;
+        return hints->no_quota                ? &quota_none
+               : hints->per_day               ? &quota_day
+               : hints->delay > LONGEST_DELAY ? &quota_long
+                                              : ruling;
     }
     if (strstr(message, "exceeds the maximum number of tokens")) {
         return &prompt_too_long;
@@ -391,7 +398,7 @@ void gc_gemini_outcome_error(gc_gemini_outcome_t *outcome, const json_t *body)
     const json_t *first = json_is_array(body) ? json_array_get(body, 0) : body;
     const json_t *error = json_object_get(first, "error");
     const char *message = gc_gemini_json_string(error, "message");
-    hints_t hints = { 0 };
+    hints_t hints = {0};
 
     read_message(&hints, message);
     gc_gemini_json_word(outcome->error_code, GC_GEMINI_WORD, error, "status");

@@ -51,16 +51,16 @@ typedef struct {
     gc_gemini_verdict_e verdict;
     gc_gemini_error_e error;
     gc_gemini_retry_e retry;
-    apr_interval_time_t delay;  /* GC_GEMINI_RETRY_AFTER only */
-    int config_alarm;           /* key, region, billing, model, certificate: an admin must act */
-    int prompt_blocked;         /* blocked before anything was generated: give the quota back */
-    int http_status;            /* 0: no answer */
-    const char *detail;         /* a word of ours for logs, metrics and tables; static */
-    const char *message;        /* a sentence for the end user, "" when done; static */
+    apr_interval_time_t delay; /* GC_GEMINI_RETRY_AFTER only */
+    int config_alarm;          /* key, region, billing, model, certificate: an admin must act */
+    int prompt_blocked;        /* blocked before anything was generated: give the quota back */
+    int http_status;           /* 0: no answer */
+    const char *detail;        /* a word of ours for logs, metrics and tables; static */
+    const char *message;       /* a sentence for the end user, "" when done; static */
 
-    const char *text;           /* all that was delivered, not terminated; as long as the reader */
+    const char *text; /* all that was delivered, not terminated; as long as the reader */
     apr_size_t text_length;
-    gc_gemini_usage_t usage;    /* 0 what Gemini did not tell */
+    gc_gemini_usage_t usage; /* 0 what Gemini did not tell */
     /* Gemini's own words, "" when it did not tell; letters, digits and _.:/- only. */
     char finish_reason[GC_GEMINI_WORD];
     char error_code[GC_GEMINI_WORD]; /* of an error: ErrorInfo's reason, or else the status */

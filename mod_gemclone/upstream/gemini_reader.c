@@ -105,11 +105,9 @@ static apr_status_t event_cb(void *baton, gc_sse_kind_e kind, const char *data, 
 
     if (json_object_get(answer, "error")) {
         gc_gemini_outcome_error(&reader->outcome, root);
-    }
-    else if (json_is_object(answer) && kind == GC_SSE_EVENT) {
+    } else if (json_is_object(answer) && kind == GC_SSE_EVENT) {
         status = take_answer(reader, answer);
-    }
-    else {
+    } else {
         gc_gemini_outcome_malformed(&reader->outcome);
     }
     json_decref(root);
@@ -181,11 +179,9 @@ static void settle_stream(gc_gemini_reader_t *reader, gc_http_reason_e reason)
     }
     if (outcome->finish_reason[0] && status == APR_SUCCESS) {
         gc_gemini_outcome_finish(outcome);
-    }
-    else if (reader->block_reason[0] && status == APR_SUCCESS) {
+    } else if (reader->block_reason[0] && status == APR_SUCCESS) {
         gc_gemini_outcome_block_prompt(outcome, reader->block_reason);
-    }
-    else {
+    } else {
         gc_gemini_outcome_transport(outcome, reason);
     }
 }
@@ -202,11 +198,9 @@ const gc_gemini_outcome_t *gc_gemini_reader_end(gc_gemini_reader_t *reader,
     }
     if (outcome->http_status == 0 || result->reason == GC_HTTP_ABORTED) {
         gc_gemini_outcome_transport(outcome, result->reason);
-    }
-    else if (is_success(outcome->http_status)) {
+    } else if (is_success(outcome->http_status)) {
         settle_stream(reader, result->reason);
-    }
-    else {
+    } else {
         settle_error(reader);
     }
     return outcome;

@@ -21,7 +21,7 @@
  * so many probes of an idle one do: otherwise calls would go on to share an HTTP/2 connection
  * that a firewall forgot. */
 #define UNACKNOWLEDGED_MS 20000
-#define KEEPALIVE_IDLE_S  15L
+#define KEEPALIVE_IDLE_S 15L
 #define KEEPALIVE_EVERY_S 5L
 
 APR_RING_HEAD(call_ring_t, gc_http_call_t);
@@ -67,7 +67,7 @@ struct gc_http_call_t {
     struct event *timer; /* the next deadline, or one that was the next once: see deadline_cb */
     phase_e phase;
     apr_time_t started;
-    apr_time_t since;    /* the beginning of the phase; in PHASE_IDLE the latest bytes */
+    apr_time_t since; /* the beginning of the phase; in PHASE_IDLE the latest bytes */
     apr_interval_time_t limits[PHASES];
     apr_interval_time_t total;
     gc_http_reason_e reason; /* why a callback made curl give up; GC_HTTP_OK: it did not */
@@ -85,18 +85,18 @@ static const struct {
     int detailed; /* curl's words follow: hosts, addresses, certificates; nothing of the request */
     const char *text;
 } reasons[] = {
-    [GC_HTTP_OK] = { APR_SUCCESS, 0, "ok" },
-    [GC_HTTP_RESOLVE] = { APR_EHOSTUNREACH, 1, "the host name cannot be resolved" },
-    [GC_HTTP_CONNECT] = { APR_ECONNREFUSED, 1, "no connection" },
-    [GC_HTTP_TLS] = { APR_EACCES, 1, "the certificate was refused" },
-    [GC_HTTP_TIMEOUT_CONNECT] = { APR_TIMEUP, 0, "timeout: no connection" },
-    [GC_HTTP_TIMEOUT_FIRST] = { APR_TIMEUP, 0, "timeout: the answer did not begin" },
-    [GC_HTTP_TIMEOUT_IDLE] = { APR_TIMEUP, 0, "timeout: the answer stopped" },
-    [GC_HTTP_TIMEOUT_TOTAL] = { APR_TIMEUP, 0, "timeout: the answer took too long" },
-    [GC_HTTP_RESET] = { APR_ECONNRESET, 0, "the connection broke" },
-    [GC_HTTP_TOO_BIG] = { APR_ENOSPC, 0, "the answer is too big" },
-    [GC_HTTP_ABORTED] = { APR_ECONNABORTED, 0, "aborted by the reader of the answer" },
-    [GC_HTTP_OTHER] = { APR_EGENERAL, 0, "the request is invalid, or the answer no HTTP" },
+    [GC_HTTP_OK] = {APR_SUCCESS, 0, "ok"},
+    [GC_HTTP_RESOLVE] = {APR_EHOSTUNREACH, 1, "the host name cannot be resolved"},
+    [GC_HTTP_CONNECT] = {APR_ECONNREFUSED, 1, "no connection"},
+    [GC_HTTP_TLS] = {APR_EACCES, 1, "the certificate was refused"},
+    [GC_HTTP_TIMEOUT_CONNECT] = {APR_TIMEUP, 0, "timeout: no connection"},
+    [GC_HTTP_TIMEOUT_FIRST] = {APR_TIMEUP, 0, "timeout: the answer did not begin"},
+    [GC_HTTP_TIMEOUT_IDLE] = {APR_TIMEUP, 0, "timeout: the answer stopped"},
+    [GC_HTTP_TIMEOUT_TOTAL] = {APR_TIMEUP, 0, "timeout: the answer took too long"},
+    [GC_HTTP_RESET] = {APR_ECONNRESET, 0, "the connection broke"},
+    [GC_HTTP_TOO_BIG] = {APR_ENOSPC, 0, "the answer is too big"},
+    [GC_HTTP_ABORTED] = {APR_ECONNABORTED, 0, "aborted by the reader of the answer"},
+    [GC_HTTP_OTHER] = {APR_EGENERAL, 0, "the request is invalid, or the answer no HTTP"},
 };
 
 static const gc_http_reason_e phase_reasons[PHASES] = {
@@ -109,20 +109,20 @@ static const struct {
     CURLoption option;
     long value;
 } fixed_options[] = {
-    { CURLOPT_NOSIGNAL, 1L },
-    { CURLOPT_QUICK_EXIT, 1L }, /* or a cancelled call blocks until its resolver thread is done */
-    { CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS },
-    { CURLOPT_SSL_VERIFYPEER, 1L },
-    { CURLOPT_SSL_VERIFYHOST, 2L },
-    { CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
-    { CURLOPT_FOLLOWLOCATION, 0L },
-    { CURLOPT_NETRC, CURL_NETRC_IGNORED },
-    { CURLOPT_DISALLOW_USERNAME_IN_URL, 1L },
-    { CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L },
-    { CURLOPT_TCP_KEEPALIVE, 1L },
-    { CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
-    { CURLOPT_TCP_KEEPINTVL, KEEPALIVE_EVERY_S },
-    { CURLOPT_UPLOAD_BUFFERSIZE, 16384L }, /* kept as long as the call: thousands stream at once */
+    {CURLOPT_NOSIGNAL, 1L},
+    {CURLOPT_QUICK_EXIT, 1L}, /* or a cancelled call blocks until its resolver thread is done */
+    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS},
+    {CURLOPT_SSL_VERIFYPEER, 1L},
+    {CURLOPT_SSL_VERIFYHOST, 2L},
+    {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+    {CURLOPT_FOLLOWLOCATION, 0L},
+    {CURLOPT_NETRC, CURL_NETRC_IGNORED},
+    {CURLOPT_DISALLOW_USERNAME_IN_URL, 1L},
+    {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L},
+    {CURLOPT_TCP_KEEPALIVE, 1L},
+    {CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+    {CURLOPT_TCP_KEEPINTVL, KEEPALIVE_EVERY_S},
+    {CURLOPT_UPLOAD_BUFFERSIZE, 16384L}, /* kept as long as the call: thousands stream at once */
 };
 
 static gc_http_reason_e reason_of(CURLcode code)
@@ -231,16 +231,16 @@ static deadline_t next_deadline(const gc_http_call_t *call)
     apr_time_t end = call->total > 0 ? call->started + call->total : NEVER;
 
     if (phase_end <= end) {
-        return (deadline_t) { phase_end, phase_reasons[call->phase] };
+        return (deadline_t){phase_end, phase_reasons[call->phase]};
     }
-    return (deadline_t) { end, GC_HTTP_TIMEOUT_TOTAL };
+    return (deadline_t){end, GC_HTTP_TIMEOUT_TOTAL};
 }
 
 static void watch(gc_http_call_t *call)
 {
     deadline_t deadline = next_deadline(call);
     apr_interval_time_t left = deadline.at - now();
-    struct timeval wait = { 0, 0 };
+    struct timeval wait = {0, 0};
 
     if (left > 0) {
         wait.tv_sec = apr_time_sec(left);
@@ -264,8 +264,7 @@ static void deadline_cb(evutil_socket_t fd, short what, void *baton)
     }
     if (now() < deadline.at) {
         watch(call);
-    }
-    else {
+    } else {
         finish(call, deadline.reason);
     }
 }
@@ -361,8 +360,7 @@ static size_t body_cb(char *bytes, size_t size, size_t count, void *baton)
     }
     if (call->phase == PHASE_IDLE) {
         call->since = now();
-    }
-    else {
+    } else {
         enter_phase(call, PHASE_IDLE);
     }
     call->result.received += (apr_off_t)length;
@@ -392,11 +390,11 @@ static int socket_made_cb(void *baton, curl_socket_t fd, curlsocktype purpose)
 /* ---- one call: its start ---- */
 
 /* Sets options until one fails; the first failure stays. */
-#define SET(call, code, option, value) \
-    do { \
-        if ((code) == CURLE_OK) { \
-            (code) = curl_easy_setopt((call)->easy, (option), (value)); \
-        } \
+#define SET(call, code, option, value)                                                             \
+    do {                                                                                           \
+        if ((code) == CURLE_OK) {                                                                  \
+            (code) = curl_easy_setopt((call)->easy, (option), (value));                            \
+        }                                                                                          \
     } while (0)
 
 static CURLcode set_client_options(gc_http_call_t *call, const gc_http_options_t *options)
@@ -472,8 +470,9 @@ static CURLcode set_request(gc_http_call_t *call, const gc_http_request_t *reque
 
 static int is_token(const char *name)
 {
-    return *name && !name[strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ")];
+    return *name
+           && !name[strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ")];
 }
 
 static int is_field_value(const char *value)
@@ -518,11 +517,9 @@ static int prepare(gc_http_call_t *call, const gc_http_request_t *request)
 {
     call->timer = evtimer_new(call->http->base, deadline_cb, call);
     call->easy = curl_easy_init();
-    return call->timer && call->easy
-        && add_headers(call, request)
-        && set_client_options(call, &call->http->options) == CURLE_OK
-        && set_callbacks(call) == CURLE_OK
-        && set_request(call, request) == CURLE_OK;
+    return call->timer && call->easy && add_headers(call, request)
+           && set_client_options(call, &call->http->options) == CURLE_OK
+           && set_callbacks(call) == CURLE_OK && set_request(call, request) == CURLE_OK;
 }
 
 static void begin(gc_http_call_t *call)
@@ -532,8 +529,7 @@ static void begin(gc_http_call_t *call)
         call->state = CALL_RUNNING;
         call->started = now();
         enter_phase(call, PHASE_CONNECT);
-    }
-    else {
+    } else {
         finish(call, GC_HTTP_OTHER);
     }
 }
@@ -563,8 +559,7 @@ static void kick_cb(evutil_socket_t fd, short what, void *baton)
         APR_RING_ELEM_INIT(call, link);
         if (call->state == CALL_NEW) {
             begin(call);
-        }
-        else {
+        } else {
             apr_pool_destroy(call->pool);
         }
     }
@@ -651,7 +646,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *baton)
 static int set_timer_cb(CURLM *multi, long ms, void *baton)
 {
     gc_http_t *http = baton;
-    struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
     (void)multi;
     return ms < 0 ? evtimer_del(http->timer) : evtimer_add(http->timer, &wait);

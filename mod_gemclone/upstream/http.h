@@ -60,25 +60,25 @@ typedef struct {
     const char *url;
     const gc_http_header_t *headers;
     apr_size_t header_count;
-    const char *body;       /* sent with POST only */
+    const char *body; /* sent with POST only */
     apr_size_t body_length;
     gc_http_timeouts_t timeouts;
-    apr_off_t max_bytes;    /* of the answer's body; 0: unbounded */
+    apr_off_t max_bytes; /* of the answer's body; 0: unbounded */
 } gc_http_request_t;
 
 typedef enum {
-    GC_HTTP_OK,              /* a whole answer, of whatever HTTP status */
-    GC_HTTP_RESOLVE,         /* no address for the name */
-    GC_HTTP_CONNECT,         /* no connection, or it broke in the TLS handshake */
-    GC_HTTP_TLS,             /* a certificate was refused, or our authorities cannot be read */
+    GC_HTTP_OK,      /* a whole answer, of whatever HTTP status */
+    GC_HTTP_RESOLVE, /* no address for the name */
+    GC_HTTP_CONNECT, /* no connection, or it broke in the TLS handshake */
+    GC_HTTP_TLS,     /* a certificate was refused, or our authorities cannot be read */
     GC_HTTP_TIMEOUT_CONNECT,
     GC_HTTP_TIMEOUT_FIRST,
     GC_HTTP_TIMEOUT_IDLE,
     GC_HTTP_TIMEOUT_TOTAL,
-    GC_HTTP_RESET,           /* the connection broke before the answer was whole */
-    GC_HTTP_TOO_BIG,         /* max_bytes */
-    GC_HTTP_ABORTED,         /* on_data returned an error */
-    GC_HTTP_OTHER,           /* an invalid request, an answer that is no HTTP, no memory */
+    GC_HTTP_RESET,   /* the connection broke before the answer was whole */
+    GC_HTTP_TOO_BIG, /* max_bytes */
+    GC_HTTP_ABORTED, /* on_data returned an error */
+    GC_HTTP_OTHER,   /* an invalid request, an answer that is no HTTP, no memory */
 } gc_http_reason_e;
 
 typedef struct {

@@ -19,7 +19,7 @@ static apr_status_t membuf_cleanup(void *data)
 
 void gc_membuf_init(gc_membuf_t *buffer, apr_pool_t *pool, apr_size_t max)
 {
-    *buffer = (gc_membuf_t) { .max = max };
+    *buffer = (gc_membuf_t){.max = max};
     apr_pool_cleanup_register(pool, buffer, membuf_cleanup, apr_pool_cleanup_null);
 }
 

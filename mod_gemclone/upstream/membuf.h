@@ -12,10 +12,10 @@
  * through the functions only.
  */
 typedef struct {
-    char *bytes;         /* not terminated; NULL while nothing was ever appended */
+    char *bytes; /* not terminated; NULL while nothing was ever appended */
     apr_size_t length;
     apr_size_t capacity;
-    apr_size_t max;      /* of length */
+    apr_size_t max; /* of length */
 } gc_membuf_t;
 
 /* The struct itself must live at least as long as `pool`: put it into something allocated there. */

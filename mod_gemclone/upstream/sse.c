@@ -6,9 +6,9 @@
 
 #include "membuf.h"
 
-#define BOM       "\xEF\xBB\xBF"
-#define BOM_SIZE  (sizeof(BOM) - 1)
-#define NAME      "data"
+#define BOM "\xEF\xBB\xBF"
+#define BOM_SIZE (sizeof(BOM) - 1)
+#define NAME "data"
 #define NAME_SIZE (sizeof(NAME) - 1)
 
 typedef enum {
@@ -24,9 +24,9 @@ struct gc_sse_t {
     gc_sse_event_cb *on_event;
     void *baton;
     place_e place;
-    apr_size_t matched;   /* bytes of BOM or NAME */
-    unsigned after_cr :1; /* a LF that comes now belongs to the CR before it */
-    unsigned has_data :1; /* the event under way has a `data` field, be it an empty one */
+    apr_size_t matched;    /* bytes of BOM or NAME */
+    unsigned after_cr : 1; /* a LF that comes now belongs to the CR before it */
+    unsigned has_data : 1; /* the event under way has a `data` field, be it an empty one */
     gc_membuf_t data;
 };
 
@@ -67,8 +67,7 @@ static apr_status_t end_line(gc_sse_t *sse)
 
     if (sse->place == IN_NAME && sse->matched == 0) {
         status = dispatch(sse);
-    }
-    else if (sse->place == IN_NAME && sse->matched == NAME_SIZE) {
+    } else if (sse->place == IN_NAME && sse->matched == NAME_SIZE) {
         status = begin_value(sse); /* `data` without a colon has an empty value */
     }
     sse->place = IN_NAME;
@@ -83,8 +82,7 @@ static apr_status_t take_name_byte(gc_sse_t *sse, char byte)
     }
     if (sse->matched < NAME_SIZE && byte == NAME[sse->matched]) {
         sse->matched++;
-    }
-    else {
+    } else {
         sse->place = IN_OTHER;
     }
     return APR_SUCCESS;
@@ -170,12 +168,10 @@ apr_status_t gc_sse_feed(gc_sse_t *sse, const char *bytes, apr_size_t length)
         sse->after_cr = 0;
         if (after_cr && *at == '\n') {
             at++;
-        }
-        else if (is_bare(sse, *at)) {
+        } else if (is_bare(sse, *at)) {
             status = gc_membuf_append(&sse->data, at, (apr_size_t)(end - at));
             at = end;
-        }
-        else {
+        } else {
             status = take_line(sse, &at, end);
         }
     }

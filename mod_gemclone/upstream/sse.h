@@ -30,8 +30,8 @@ typedef enum {
 
 /* `data` is not terminated and valid during the call only. What is not APR_SUCCESS stops the
  * reader and is returned. */
-typedef apr_status_t gc_sse_event_cb(void *baton, gc_sse_kind_e kind,
-                                     const char *data, apr_size_t length);
+typedef apr_status_t gc_sse_event_cb(void *baton, gc_sse_kind_e kind, const char *data,
+                                     apr_size_t length);
 
 /* `max` bounds the bytes of one event's data and of a bare body. The reader is owned by `pool`. */
 gc_sse_t *gc_sse_create(apr_pool_t *pool, apr_size_t max, gc_sse_event_cb *on_event, void *baton);

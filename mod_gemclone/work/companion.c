@@ -68,8 +68,8 @@ void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), voi
     }
     task->call = call;
     task->baton = baton;
-    if (apr_thread_pool_push(companion->threads, task_thread, task,
-                             APR_THREAD_TASK_PRIORITY_NORMAL, companion)
+    if (apr_thread_pool_push(companion->threads, task_thread, task, APR_THREAD_TASK_PRIORITY_NORMAL,
+                             companion)
         != APR_SUCCESS) {
         abort();
     }

@@ -9,7 +9,7 @@
 #include "upstream/gemini_outcome.h"
 
 typedef struct gc_policy_t {
-    int tries; /* a reply has, with its model; the fallback gets two more */
+    int tries;                   /* a reply has, with its model; the fallback gets two more */
     apr_interval_time_t backoff; /* before the second try; doubled for each further one */
     int has_fallback;            /* there is another model than the one just tried */
 } gc_policy_t;

@@ -34,10 +34,10 @@ struct gc_worker_t {
     int claiming; /* a claim is on its way; one at a time */
     int again;    /* and another is wanted after it */
     int renewing;
-    int failing;  /* the last claim failed */
+    int failing; /* the last claim failed */
     unsigned next_key;
-    int stopped;  /* atomic: no more claims */
-    int poked;    /* atomic: poke_task is posted */
+    int stopped; /* atomic: no more claims */
+    int poked;   /* atomic: poke_task is posted */
     gc_loop_task_t poke_task;
     int draining, drain_over;
     void (*drained)(void *baton);
@@ -184,8 +184,8 @@ static void log_end(const run_t *run)
                run->decision.delay.fallback ? " with the fallback model" : "");
     } else if (outcome && outcome->verdict == GC_GEMINI_FAILED) {
         gc_log(o->log, GEM0409, "reply %" APR_INT64_T_FMT ": failed after %d tries: %s: %s %s",
-               run->job.reply, run->job.tries, gc_gemini_error_name(outcome->error), outcome->detail,
-               outcome->error_code);
+               run->job.reply, run->job.tries, gc_gemini_error_name(outcome->error),
+               outcome->detail, outcome->error_code);
     } else if (outcome) {
         gc_log(o->log, GEM0401, "reply %" APR_INT64_T_FMT ": %s, try %d, %d ms, %d + %d tokens",
                run->job.reply, outcome->detail, run->job.tries, ms, outcome->usage.prompt,
@@ -296,8 +296,8 @@ static void answered(run_t *run, const gc_gemini_outcome_t *outcome)
     run->outcome = outcome;
     run->decision = gc_policy_decide(&policy, &run->job, outcome);
     if (outcome->config_alarm) {
-        gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s", run->job.reply,
-               run->model, outcome->detail, outcome->error_code);
+        gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s",
+               run->job.reply, run->model, outcome->detail, outcome->error_code);
     }
     push(w, store_run, run);
 }
@@ -563,8 +563,7 @@ static void renew_task(void *baton)
     renewal_t *r = baton;
     const gc_worker_options_t *o = &r->worker->options;
 
-    if (gc_job_renew(o->db, r->pool, r->held, o->lease, &r->lost)
-        != APR_SUCCESS) {
+    if (gc_job_renew(o->db, r->pool, r->held, o->lease, &r->lost) != APR_SUCCESS) {
         r->lost = NULL;
     }
     post(r->worker, &r->task, renewed_cb, r);

@@ -27,8 +27,8 @@ typedef struct gc_worker_options_t {
     int most;         /* replies at once */
     apr_interval_time_t lease, poll;
     gc_gemini_settings_t gemini;
-    const char *ca_file;       /* or NULL */
-    const char *const *keys;   /* API keys, which take turns */
+    const char *ca_file;     /* or NULL */
+    const char *const *keys; /* API keys, which take turns */
     int key_count;
     const char *fallback;      /* another model, or NULL */
     const char *system_prompt; /* where a room has none; or NULL */
@@ -41,7 +41,8 @@ typedef struct gc_worker_t gc_worker_t;
 
 /* Before the loop runs, or on it. The worker lives as long as the pool, which
  * must be cleared on the loop's thread, after the worker is drained. */
-GC_MUST_CHECK apr_status_t gc_loop_worker_start(apr_pool_t *pool, const gc_worker_options_t *options,
+GC_MUST_CHECK apr_status_t gc_loop_worker_start(apr_pool_t *pool,
+                                                const gc_worker_options_t *options,
                                                 gc_worker_t **worker);
 
 /* Any thread: a job was made, or may have become due. */
