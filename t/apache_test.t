@@ -4,9 +4,11 @@ use Mojo::Base -strict;
 
 use Apache::Test qw(-withtestmore);
 use Apache::TestRequest qw(GET);
+use Gemclone::Raw;
 use Gemclone::Stack;
+use Gemclone::Test;
 
-plan tests => 8, need 'gemclone', need_lwp;
+plan tests => 11, need 'gemclone', need_lwp;
 
 my $stack = Gemclone::Stack->shared;
 my $vars = Apache::Test::vars();
@@ -22,3 +24,7 @@ my ($version) = $stack->dbh->selectrow_array('SHOW server_version');
 ok $version, 'the shared Postgres answers';
 is $stack->redis->command('PING'), 'PONG', 'the shared Redis answers';
 ok exists $stack->standin->stats->{requests}, 'the shared stand-in answers';
+
+problem_ok $stack->client->get('/user/me'), 401, 'the client reads a problem';
+is $stack->new_user->get('/user/me')->code, 200, 'and signs up';
+is((Gemclone::Raw->request("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"))[0], 400, 'a bare socket may say what it likes');

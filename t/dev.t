@@ -42,8 +42,7 @@ subtest 'up and down' => sub {
     is(Gemclone::Client->new(url => $is{GEMCLONE_URL})->get('/healthz')->code, 200, 'Apache answers');
     like qx{psql '$is{GEMCLONE_PG}' -Atc 'SELECT rolsuper FROM pg_roles WHERE rolname = current_user'}, qr/^t$/,
         'Postgres answers, to its superuser';
-    my ($socket) = $is{GEMCLONE_REDIS} =~ /^unix:(.*)/;
-    like qx{redis-cli -s '$socket' PING}, qr/PONG/, 'Redis answers';
+    like qx{redis-cli -u '$is{GEMCLONE_REDIS}' PING}, qr/PONG/, 'Redis answers';
     is(Gemclone::Client->new(url => $is{GEMCLONE_STANDIN})->get('/stats')->code, 200, 'the stand-in answers');
     like path($is{GEMCLONE_CONF})->slurp, qr/^GemcloneQuota basic 7$/m, 'the directive is in the configuration';
     my @children = split ' ', qx{pgrep -P $is{GEMCLONE_PID}};
@@ -115,6 +114,7 @@ subtest 'demo, its lines, and Ctrl-C' => sub {
     my $pid = fork // die $!;
     unless ($pid) {
         open STDOUT, '>', "$run/demo" or die $!;
+        open STDERR, '>', "$run/err" or die $!;
         open STDIN, '<', '/dev/null' or die $!;
         exec top->child('dev'), 'demo' or die $!;
     }

@@ -6,7 +6,12 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { NUMBER = 8, BYTES = NUMBER + 16 };
+enum { NUMBER = 8, BYTES = NUMBER + 16, TEXT = BYTES / 3 * 4 };
+
+/* Ids end there, and times come there in the year 2255. */
+#define LARGEST ((apr_uint64_t)1 << 53)
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
@@ -31,12 +36,16 @@ apr_status_t gc_cursor_parse(const char *text, gc_cursor_t *cursor)
     size_t len;
     int i;
 
-    if (sodium_base642bin(bytes, BYTES, text, strlen(text), NULL, &len, NULL, VARIANT) != 0
-        || len != BYTES) {
+    /* libsodium 1.0.18 takes some bytes above 0x7F for digits. */
+    if (strspn(text, alphabet) != TEXT || text[TEXT] != '\0'
+        || sodium_base642bin(bytes, BYTES, text, TEXT, NULL, &len, NULL, VARIANT) != 0) {
         return GC_EINPUT;
     }
     for (i = 0; i < NUMBER; i++) {
         number = number << 8 | bytes[i];
+    }
+    if (number > LARGEST) {
+        return GC_EINPUT;
     }
     cursor->number = (apr_int64_t)number;
     memcpy(cursor->id.bytes, bytes + NUMBER, sizeof(cursor->id.bytes));

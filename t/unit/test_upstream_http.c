@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -983,6 +984,18 @@ static void exec(apr_proc_t *process, const char *const *args)
     assert_int_equal(apr_proc_create(process, args[0], args, NULL, attributes, pool), APR_SUCCESS);
 }
 
+static apr_status_t remove_cleanup(void *path)
+{
+    return remove(path) == 0 ? APR_SUCCESS : APR_EGENERAL;
+}
+
+/* Whatever becomes of the test, what it leaves behind goes with the pool. */
+static const char *to_be_removed(const char *path)
+{
+    apr_pool_cleanup_register(pool, path, remove_cleanup, apr_pool_cleanup_null);
+    return path;
+}
+
 static void make_certificate(const char *key, const char *certificate)
 {
     const char *const args[] = {
@@ -999,8 +1012,9 @@ static void make_certificate(const char *key, const char *certificate)
 }
 
 /* Reads the port off "ACCEPT 127.0.0.1:12345". */
-static int start_openssl(apr_proc_t *process, const char *key, const char *certificate)
+static int start_openssl(const char *key, const char *certificate)
 {
+    apr_proc_t *process = apr_pcalloc(pool, sizeof(*process)); /* the pool ends it */
     const char *const args[] = {
         "openssl", "s_server", "-accept", "127.0.0.1:0", "-key", key, "-cert", certificate, "-www",
         NULL,
@@ -1008,6 +1022,7 @@ static int start_openssl(apr_proc_t *process, const char *key, const char *certi
     char line[256] = "";
 
     exec(process, args);
+    apr_pool_note_subprocess(pool, process, APR_KILL_ALWAYS);
     while (strncmp(line, "ACCEPT ", 7) != 0) {
         assert_int_equal(apr_file_gets(line, sizeof(line), process->out), APR_SUCCESS);
     }
@@ -1017,9 +1032,8 @@ static int start_openssl(apr_proc_t *process, const char *key, const char *certi
 static void test_tls(void **state)
 {
     const char *directory, *key, *certificate;
-    char *name = NULL;
+    char *name;
     gc_http_request_t request = { 0 };
-    apr_proc_t process;
     probe_t *probe;
     int port;
 
@@ -1027,10 +1041,11 @@ static void test_tls(void **state)
     assert_int_equal(apr_temp_dir_get(&directory, pool), APR_SUCCESS);
     name = apr_pstrcat(pool, directory, "/gemclone-XXXXXX", NULL);
     assert_non_null(mkdtemp(name));
-    key = apr_pstrcat(pool, name, "/key.pem", NULL);
-    certificate = apr_pstrcat(pool, name, "/cert.pem", NULL);
+    to_be_removed(name);
+    key = to_be_removed(apr_pstrcat(pool, name, "/key.pem", NULL));
+    certificate = to_be_removed(apr_pstrcat(pool, name, "/cert.pem", NULL));
     make_certificate(key, certificate);
-    port = start_openssl(&process, key, certificate);
+    port = start_openssl(key, certificate);
 
     request.url = apr_psprintf(pool, "https://localhost:%d/?secret", port);
     probe = run_request(&request);
@@ -1048,12 +1063,6 @@ static void test_tls(void **state)
 
     use_client(0, "/nonexistent.pem");
     assert_int_equal(run_request(&request)->result.reason, GC_HTTP_TLS);
-
-    apr_proc_kill(&process, SIGKILL);
-    apr_proc_wait(&process, NULL, NULL, APR_WAIT);
-    apr_file_remove(key, pool);
-    apr_file_remove(certificate, pool);
-    apr_dir_remove(name, pool);
 }
 
 /* ---- the frame ---- */

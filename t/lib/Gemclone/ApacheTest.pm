@@ -35,7 +35,7 @@ sub configure ($apache) {
         servername    => '127.0.0.1',
         remote_addr   => '127.0.0.1',
         port          => $apache->port,
-        httpd         => program('apache2'),
+        httpd         => $apache->httpd,
         apxs          => program('apxs'),
         httpd_conf    => $apache->modules,      # the LoadModule lines that it inherits
         gemclone_conf => $apache->conf_file,

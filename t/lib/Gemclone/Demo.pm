@@ -73,6 +73,7 @@ sub play ($self) {
         next if eval { $does->($self); 1 };
         chomp(my $error = $@);
         say "\nFAILED: $error";
+        say "The error log: $_" for $self->stack->log->unexpected;
         print STDERR "dev: the demo failed at step $number ($title): $error\n";
         return 1;
     }
@@ -106,9 +107,8 @@ sub _show ($req, $res) {
 
 sub _pretty ($body) {
     my $data = eval { decode_json $body } // return $body;
-    my $text = JSON::PP->new->canonical->pretty->indent_length(2)->encode($data) =~ s/\s+\z//r;
-    utf8::encode $text;
-    return $text;
+    my $text = JSON::PP->new->utf8->canonical->pretty->indent_length(2)->encode($data);
+    return $text =~ s/"\w+_token" : "[^"]{12}\K[^"]+/.../gr =~ s/\s+\z//r;
 }
 
 # --------------------------------------------------------------------- held ----

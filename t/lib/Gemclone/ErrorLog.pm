@@ -6,11 +6,11 @@ use Mojo::Base -base, -signatures;
 use Mojo::File  qw(path);
 use Time::HiRes qw(sleep time);
 
-# files: all that the server writes messages to; from: where to start in each, in bytes; announced: a file in
-# which the tests of one server share what they expect.
-has files     => sub { [] };
+# dir: where the server writes; from: where to start in each of its files, in bytes; announced: a file in which
+# the tests of one server share what they expect.
+has dir       => undef;
 has from      => sub { {} };
-has announced => undef;
+has announced => sub ($self) { $self->dir . '/announced' };
 
 # What every server of ours says, and rightly: codes are revealed here, and the number of children is fixed.
 my @ALWAYS = (qr/GemcloneOTPReveal/, qr/AH10159: server is within MinSpareThreads of MaxRequestWorkers/);
@@ -18,20 +18,21 @@ my @ALWAYS = (qr/GemcloneOTPReveal/, qr/AH10159: server is within MinSpareThread
 my $GRAVE = qr/^(?:emerg|alert|crit|error|warn)$/;
 my $CRASH = qr/Sanitizer|runtime error:|exit signal|core dump|double free|corrupted|stack smashing|[Aa]ssertion/;
 
-# The log of the server whose files are in $dir, from now on or from its beginning.
+# The log of the server whose files are in $dir, from its beginning or from now on.
 sub of ($class, $dir, %opt) {
-    my @files = map { path($dir)->child($_)->to_string } qw(error_log httpd.log);
-    push @files, glob "$dir/tsan.*";
-    my $self = $class->new(files => \@files, announced => "$dir/announced");
-    $self->from({map { $_ => -s $_ // 0 } @files}) if $opt{from_now};
+    my $self = $class->new(dir => "$dir");
+    $self->from({map { $_ => -s $_ // 0 } $self->files}) if $opt{from_now};
     return $self;
 }
+
+# Its own log, what it said before that was open, and the reports of a sanitizer.
+sub files ($self) { return grep {-e} map { $self->dir . "/$_" } 'httpd.log', 'error_log', $self->_reports }
+
+sub _reports ($self) { return map { path($_)->basename } glob $self->dir . '/tsan.*' }
 
 # Announces lines: each pattern is a regular expression or a text such as 'GEM0042'.
 sub expect ($self, @patterns) {
     my @texts = map { ref $_ ? "$_" : quotemeta } @patterns;
-    push @{$self->{expected}}, @texts;
-    return $self unless $self->announced;
     open my $out, '>>', $self->announced or die $self->announced . ": $!\n";
     print {$out} map {"$_\n"} @texts;
     close $out;
@@ -40,7 +41,7 @@ sub expect ($self, @patterns) {
 
 sub lines ($self, $pattern = qr//) {
     my @lines;
-    for my $file (@{$self->files}) {
+    for my $file ($self->files) {
         open my $in, '<:raw', $file or next;
         seek $in, $self->from->{$file} // 0, 0;
         push @lines, grep { /\S/ && /$pattern/ } map {s/\s+$//r} <$in>;
@@ -59,7 +60,7 @@ sub wait_for ($self, $pattern, $seconds = 10) {
 }
 
 sub unexpected ($self) {
-    my @expected = (@ALWAYS, @{$self->{expected} // []}, $self->_shared);
+    my @expected = (@ALWAYS, $self->_announced);
     return grep {
         my $line = $_;
         _matters($line) && !grep { $line =~ $_ } @expected
@@ -72,9 +73,9 @@ sub _matters ($line) {
     return $level =~ $GRAVE || $line =~ $CRASH;
 }
 
-sub _shared ($self) {
+sub _announced ($self) {
     my $file = $self->announced;
-    return $file && -e $file ? map {qr/$_/} split /\n/, path($file)->slurp : ();
+    return -e $file ? map {qr/$_/} split /\n/, path($file)->slurp : ();
 }
 
 1;

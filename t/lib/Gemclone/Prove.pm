@@ -7,15 +7,23 @@ use App::Prove;
 
 my $at_end;
 
+# The tests that these arguments of prove name; none is all of them.
+sub named ($class, @arguments) { return @{$class->_prove(@arguments)->argv} }
+
 # Runs prove in this process with its own arguments, on @$files where these name none; $check is called after
 # the last test and returns complaints. True when all is well.
 sub run ($class, $arguments, $files, $check) {
     $at_end = $check;
-    my $prove = App::Prove->new;
-    $prove->process_args('--norc', '--harness', $class, @$arguments);
+    my $prove = $class->_prove(@$arguments);
     $prove->argv([@$files]) unless @{$prove->argv};
     return _nothing() unless @{$prove->argv};    # of which prove makes everything below t/
     return $prove->run;
+}
+
+sub _prove ($class, @arguments) {
+    my $prove = App::Prove->new;
+    $prove->process_args('--norc', '--harness', $class, @arguments);
+    return $prove;
 }
 
 sub _nothing () {

@@ -1,18 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# A private Redis on a Unix socket, which keeps nothing on disk.
+# A private Redis on a Unix socket, and on the loopback where asked for; it keeps nothing on disk.
 package Gemclone::Redis;
 use Mojo::Base -base, -signatures;
 
-use Gemclone::Paths qw(program);
+use Gemclone::Paths qw(free_port program);
 use Gemclone::Process;
 use IO::Socket::UNIX;
 use Mojo::File qw(path);
 
 has [qw(dir sockets process)];
 has daemon   => 0;
+has port     => 0;             # none; the first one that is free, from `with_port` on
 has settings => sub { [] };    # more arguments of redis-server
 
+sub with_port ($self) { return $self->port(free_port) }
+
 sub start ($self) {
+    for my $try (1 .. 5) {
+        return $self if eval { $self->_start };
+        die $@ unless $self->port && $@ =~ /address already in use/i;
+        $self->with_port;
+    }
+    die "Redis found no free port\n";
+}
+
+sub _start ($self) {
     unlink $self->socket;
     $self->process(Gemclone::Process->start(
         name    => 'Redis',
@@ -20,8 +32,8 @@ sub start ($self) {
         daemon  => $self->daemon,
         command => [
             $self->_server,
-            '--port', 0, '--unixsocket', $self->socket, '--unixsocketperm', 700, '--dir', $self->dir,
-            '--save', '', '--appendonly', 'no', '--daemonize', 'no', @{$self->settings}
+            qw(--bind 127.0.0.1 --port), $self->port, '--unixsocket', $self->socket, qw(--unixsocketperm 700),
+            '--dir', $self->dir, '--save', '', qw(--appendonly no --daemonize no), @{$self->settings},
         ],
     ));
     $self->process->wait_for(sub { $self->_answers });
@@ -34,7 +46,10 @@ sub restart ($self) { $self->stop; return $self->start }
 
 sub socket ($self) { return $self->sockets . '/redis.sock' }
 sub log    ($self) { return path($self->dir)->child('redis.log')->to_string }
-sub url    ($self) { return 'unix:' . $self->socket }
+
+# For the module, which takes the shorter way, and for everybody else.
+sub socket_url ($self) { return 'unix:' . $self->socket }
+sub url ($self) { return $self->port ? 'redis://127.0.0.1:' . $self->port . '/0' : $self->socket_url }
 
 # One command over a connection of its own, in text that redis-cli makes.
 sub command ($self, @words) {

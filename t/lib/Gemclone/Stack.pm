@@ -162,7 +162,9 @@ sub _start_postgres ($self) {
 
 sub _start_redis ($self) {
     return $self unless $self->{opt}{redis};
-    return $self->redis(Gemclone::Redis->new($self->_common)->start);
+    my $redis = Gemclone::Redis->new($self->_common);
+    $redis->with_port if $self->{opt}{daemon};    # for whoever reads GEMCLONE_REDIS: few can do with a socket
+    return $self->redis($redis->start);
 }
 
 sub _start_gemini ($self) {
@@ -186,7 +188,7 @@ sub _start_apache ($self) {
         daemon => $opt->{daemon} // 0,
         values => {
             DBDPARAMS => $self->postgres->params,
-            REDIS     => $self->redis ? $self->redis->url : 'none',
+            REDIS     => $self->redis ? 'GemcloneRedis     ' . $self->redis->socket_url : '# No Redis: everything works from Postgres.',
             GEMINI    => $opt->{gemini}{url} // $self->standin->api_url,
         },
         map { $_ => $opt->{$_} } grep { defined $opt->{$_} } qw(children threads directives log_level writer),
