@@ -314,6 +314,11 @@ static const char *set_redis_timeout(cmd_parms *cmd, void *location, const char 
     return wrong;
 }
 
+int gc_config_is_none(const char *text)
+{
+    return !text || strcasecmp(text, "none") == 0;
+}
+
 const char *gc_config_setting(const apr_array_header_t *list, const char *name)
 {
     const char *value = NULL;

@@ -85,6 +85,9 @@ int gc_config_is_mapped(const server_rec *server);
  * and the mend. OK or HTTP_INTERNAL_SERVER_ERROR. */
 int gc_config_check(apr_pool_t *pool, server_rec *main);
 
+/* Whether a text says that there is to be none. */
+int gc_config_is_none(const char *text);
+
 /* The value of a setting in a list of gc_setting_t, or NULL. */
 const char *gc_config_setting(const apr_array_header_t *list, const char *name);
 

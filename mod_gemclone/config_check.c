@@ -268,7 +268,7 @@ static void check_accounts(check_t *check)
     if (strcasecmp(c->otp_delivery, "log") != 0) {
         fault(check, "GemcloneOTPDelivery", "'%s' is not known; write log", c->otp_delivery);
     }
-    if (!c->otp_log && !c->otp_reveal) {
+    if (gc_config_is_none(c->otp_log) && !c->otp_reveal) {
         warning(check, "GemcloneOTPDelivery",
                 "log without GemcloneOTPLog: one-time codes reach nobody; name a file there");
     }
@@ -284,6 +284,17 @@ static void check_accounts(check_t *check)
     }
 }
 
+static int can_read(apr_pool_t *pool, const char *path)
+{
+    apr_file_t *file;
+
+    if (apr_file_open(&file, path, APR_READ, 0, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    apr_file_close(file);
+    return 1;
+}
+
 static void check_model(check_t *check, const char *directive, const char *model)
 {
     if (!gc_gemini_model_is_valid(model)) {
@@ -292,27 +303,48 @@ static void check_model(check_t *check, const char *directive, const char *model
     }
 }
 
-static void check_gemini(check_t *check)
+/* One directive's share of the settings at a time: what is wrong is that one's fault. */
+static void check_gemini_settings(check_t *check)
 {
-    const gc_config_t *c = check->config;
-    gc_gemini_settings_t settings;
-    const char *wrong;
+    static const char *const directives[] = {"GemcloneGeminiURL", "GemcloneGeminiThinking",
+                                             "GemcloneGeminiGeneration", "GemcloneGeminiSafety"};
+    gc_gemini_settings_t all;
+    const char *wrong = NULL;
     int i;
 
-    gc_service_gemini_settings(check->pool, c, &settings);
-    wrong = gc_gemini_settings_check(check->pool, &settings);
-    if (wrong) {
-        fault(check, "GemcloneGeminiURL", "the settings for Gemini do not fit together: %s", wrong);
+    gc_service_gemini_settings(check->pool, check->config, &all);
+    for (i = 0; !wrong && i < 4; i++) {
+        gc_gemini_settings_t share = all;
+
+        share.thinking = i == 1 ? all.thinking : NULL;
+        share.generation = i == 2 ? all.generation : NULL;
+        share.safety = i == 3 ? all.safety : NULL;
+        wrong = gc_gemini_settings_check(check->pool, &share);
+        if (wrong) {
+            fault(check, directives[i], "%s", wrong);
+        }
     }
-    if (strcasecmp(c->gemini_fallback, "none") != 0) {
+}
+
+static void check_gemini(check_t *check)
+{
+    gc_config_t *c = check->config;
+    int i;
+
+    check_model(check, "GemcloneGeminiModel", c->gemini_model);
+    check_gemini_settings(check);
+    if (!gc_config_is_none(c->gemini_fallback)) {
         check_model(check, "GemcloneGeminiFallback", c->gemini_fallback);
     }
     for (i = 0; c->gemini_models && i < c->gemini_models->nelts; i++) {
         check_model(check, "GemcloneGeminiModels",
                     APR_ARRAY_IDX(c->gemini_models, i, gc_setting_t).value);
     }
-    if (c->gemini_ca_file && !gc_service_can_read(check->pool, c->gemini_ca_file)) {
-        fault(check, "GemcloneGeminiCAFile", "%s cannot be read", c->gemini_ca_file);
+    if (c->gemini_ca_file) {
+        c->gemini_ca_file = ap_server_root_relative(check->pool, c->gemini_ca_file);
+        if (!can_read(check->pool, c->gemini_ca_file)) {
+            fault(check, "GemcloneGeminiCAFile", "%s cannot be read", c->gemini_ca_file);
+        }
     }
     if (c->gemini_connect > c->gemini_total || c->gemini_first > c->gemini_total) {
         fault(check, "GemcloneGeminiTotalTimeout",
@@ -326,7 +358,8 @@ static void check_redis(check_t *check)
     const gc_config_t *c = check->config;
     gc_redis_options_t options = {0};
 
-    if (c->redis && gc_redis_url_parse(check->pool, c->redis, &options) != APR_SUCCESS) {
+    if (!gc_config_is_none(c->redis)
+        && gc_redis_url_parse(check->pool, c->redis, &options) != APR_SUCCESS) {
         fault(check, "GemcloneRedis",
               "'%s' is not of the form redis://host:6379/0 or unix:/path"
               " (a password goes into GemcloneRedisPassword)",
@@ -335,7 +368,7 @@ static void check_redis(check_t *check)
     if (c->redis_username && !c->redis_password) {
         fault(check, "GemcloneRedisUsername", "needs GemcloneRedisPassword beside it");
     }
-    if (!c->redis && c->redis_password) {
+    if (gc_config_is_none(c->redis) && c->redis_password) {
         fault(check, "GemcloneRedisPassword", "there is no GemcloneRedis that it could be for");
     }
 }

@@ -29,7 +29,8 @@ INTEGER (otp_tries, "GemcloneOTPTries", 5, 1, 20, "tries at one-time codes that 
 DURATION(otp_window, "GemcloneOTPWindow", GC_MIN(15), GC_SEC(1), GC_DAY(1), "the window of GemcloneOTPTries")
 FLAG    (otp_reveal, "GemcloneOTPReveal", 0, "whether answers hold the one-time code: demonstrations and tests only")
 TEXT    (otp_delivery, "GemcloneOTPDelivery", "log", "how one-time codes are delivered: log")
-TEXT    (otp_log, "GemcloneOTPLog", NULL, "the file, readable by its owner only, that GemcloneOTPDelivery log writes codes to")
+TEXT    (otp_log, "GemcloneOTPLog", "none",
+         "the file, readable by its owner only, that GemcloneOTPDelivery log writes codes to, or none")
 TEXT    (country_code, "GemcloneCountryCode", "+1", "what goes before numbers that have no + of their own")
 
 /* Limits */
@@ -73,7 +74,7 @@ DURATION(gemini_idle, "GemcloneGeminiIdleTimeout", GC_SEC(30), GC_MS(10), GC_MIN
          "the longest pause in a reply")
 DURATION(gemini_total, "GemcloneGeminiTotalTimeout", GC_MIN(10), GC_MS(10), GC_DAY(1), "the time of a whole try")
 INTEGER (gemini_tries, "GemcloneGeminiTries", 5, 1, 20, "tries that a reply has")
-DURATION(gemini_backoff, "GemcloneGeminiBackoff", GC_SEC(1), GC_MS(1), GC_MIN(10),
+DURATION(gemini_backoff, "GemcloneGeminiBackoff", GC_SEC(1), GC_MS(1), GC_MIN(1),
          "the pause before a second try, doubled for each further one")
 TEXT    (gemini_ca_file, "GemcloneGeminiCAFile", NULL, "authorities to trust instead of the system's, in PEM")
 TEXT    (system_prompt, "GemcloneSystemPrompt", NULL, "the system instruction where a chatroom has none")
@@ -82,7 +83,7 @@ INTEGER (context_tokens, "GemcloneContextTokens", 32000, 100, 10000000,
 SIZE    (max_reply, "GemcloneMaxReply", GC_KIB(1024), 1024, GC_KIB(65536), "the longest reply")
 
 /* Redis */
-TEXT    (redis, "GemcloneRedis", NULL, "where Redis is: redis://host[:port][/database] or unix:/path")
+TEXT    (redis, "GemcloneRedis", "none", "where Redis is: redis://host[:port][/database], unix:/path, or none")
 TEXT    (redis_username, "GemcloneRedisUsername", NULL, "whom to sign in to Redis as")
 SECRET  (redis_password, "GemcloneRedisPassword", "the source of the password for Redis")
 LIST    (redis_timeouts, "GemcloneRedisTimeout", TAKE12, set_redis_timeout,

@@ -80,17 +80,6 @@ static void close_connection(void *server, gc_db_lease_t *lease)
 
 /* --- From configuration to options --------------------------------------- */
 
-int gc_service_can_read(apr_pool_t *pool, const char *path)
-{
-    apr_file_t *file;
-
-    if (apr_file_open(&file, path, APR_READ, 0, pool) != APR_SUCCESS) {
-        return 0;
-    }
-    apr_file_close(file);
-    return 1;
-}
-
 static apr_table_t *table_of(apr_pool_t *pool, const apr_array_header_t *settings)
 {
     apr_table_t *table;
@@ -182,7 +171,7 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     o->ca_file = c->gemini_ca_file;
     o->keys = key_texts(pool, c->gemini_keys);
     o->key_count = c->gemini_keys->nelts;
-    o->fallback = strcasecmp(c->gemini_fallback, "none") ? c->gemini_fallback : NULL;
+    o->fallback = gc_config_is_none(c->gemini_fallback) ? NULL : c->gemini_fallback;
     o->system_prompt = c->system_prompt;
     o->context_tokens = (int)c->context_tokens;
     o->tries = (int)c->gemini_tries;
@@ -227,7 +216,7 @@ static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
     gc_redis_options_t redis;
     apr_status_t rv = APR_SUCCESS;
 
-    if (s->config->redis) {
+    if (!gc_config_is_none(s->config->redis)) {
         rv = redis_options(pool, s, &redis);
         if (rv == APR_SUCCESS) {
             rv = gc_redis_create(pool, &redis, &s->redis);
@@ -499,7 +488,7 @@ void gc_services_start(apr_pool_t *pchild, server_rec *main)
 static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
 {
     const char *path =
-        config && config->otp_log ? ap_server_root_relative(pconf, config->otp_log) : NULL;
+        gc_config_is_none(config->otp_log) ? NULL : ap_server_root_relative(pconf, config->otp_log);
 
     return path && !config->otp_log_file
                ? apr_file_open(&config->otp_log_file, path, APR_WRITE | APR_CREATE | APR_APPEND,
@@ -533,8 +522,10 @@ apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main)
     apr_status_t rv = share_memory(main->process->pool);
 
     for (server = main; server && rv == APR_SUCCESS; server = server->next) {
-        if (gc_config_is_mapped(server)) {
-            rv = open_otp_log(pconf, ap_get_module_config(server->module_config, &gemclone_module));
+        gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);
+
+        if (config && gc_config_is_mapped(server)) {
+            rv = open_otp_log(pconf, config);
         }
     }
     return rv;

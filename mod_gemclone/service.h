@@ -32,8 +32,6 @@ typedef struct gc_service_t {
 void gc_service_gemini_settings(apr_pool_t *pool, const gc_config_t *config,
                                 gc_gemini_settings_t *settings);
 
-int gc_service_can_read(apr_pool_t *pool, const char *path);
-
 /* Before the fork, as root: the memory that the children of this host share, and
  * the files of GemcloneOTPLog. */
 apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main);

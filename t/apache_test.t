@@ -27,4 +27,5 @@ ok exists $stack->standin->stats->{requests}, 'the shared stand-in answers';
 
 problem_ok $stack->client->get('/user/me'), 401, 'the client reads a problem';
 is $stack->new_user->get('/user/me')->code, 200, 'and signs up';
-is((Gemclone::Raw->request("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n"))[0], 400, 'a bare socket may say what it likes');
+my ($status) = Gemclone::Raw->request("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n");
+is $status, 400, 'a bare socket may say what it likes';

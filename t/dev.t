@@ -5,6 +5,7 @@ use Mojo::Base -strict, -signatures;
 use File::Temp ();
 use Gemclone::Client;
 use Gemclone::Paths qw(build_dir free_port top);
+use Gemclone::Process;
 use IO::Socket::IP;
 use Mojo::File qw(path);
 use Test::More;
@@ -25,9 +26,7 @@ sub dev (@arguments) {
 }
 
 # Every process with our directory in its command line.
-sub ours () {
-    return grep { path($_)->slurp =~ /\Q$run\E/ } grep {-r} glob '/proc/[0-9]*/cmdline';
-}
+sub ours () { return Gemclone::Process->with_text("$run") }
 
 sub complaint ($err) { return [grep { !/\.\.\.$|still at it/ } split /\n/, $err] }
 

@@ -28,10 +28,7 @@ sub eventually ($holds, $seconds = 20) {
     return $holds->();
 }
 
-# Processes with $text in their command line.
-sub with_text ($text) {
-    return grep { path($_)->slurp =~ /\Q$text\E/ } grep {-r} glob '/proc/[0-9]*/cmdline';
-}
+sub with_text ($text) { return Gemclone::Process->with_text($text) }
 
 subtest 'a run that does not test is no success' => sub {
     my $run = 'use Gemclone::Prove; my $complaint = shift;'

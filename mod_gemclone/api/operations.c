@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What operators and load balancers ask.
  */
+#include <apr_strings.h>
 #include <string.h>
 
 #include "answer.h"
@@ -21,13 +22,13 @@ int gc_handle_healthz(gc_request_t *q)
 
 static const char *postgres_state(gc_request_t *q)
 {
-    gc_db_result_t *rows;
+    const char *missing;
 
-    switch (gc_db_run(q->service->db, q->pool, GC_SQL_READY, NULL, &rows)) {
+    switch (gc_db_check(q->service->db, q->pool, &missing)) {
     case APR_SUCCESS:
         return "ok";
     case GC_ESCHEMA:
-        return "a migration is missing";
+        return apr_psprintf(q->pool, "a migration is missing: statement %s", missing);
     default:
         return "unreachable";
     }

@@ -10,7 +10,7 @@
 
 /* Where a page ended: the last row's place in the list's order. */
 typedef struct gc_cursor_t {
-    apr_int64_t number; /* a message's id, or a time */
+    apr_int64_t number; /* a message's id, or a time: from 0 to 2^53 */
     gc_uuid_t id;       /* among rows of the same number */
 } gc_cursor_t;
 

@@ -21,7 +21,7 @@ X(GEM0102, INFO,    "a one-time code was refused: wrong, used, expired or after 
 
 /* Postgres */
 X(GEM0201, ERR,     "Postgres cannot be reached; requests get 503 until it is back")
-X(GEM0202, NOTICE,  "Postgres is reached again")
+X(GEM0202, WARNING, "Postgres is reached again")
 X(GEM0203, WARNING, "a statement ran out of time, or its connection broke; the connection is given up")
 X(GEM0204, ERR,     "the schema is not the one that this module needs: run the migrations")
 X(GEM0205, ERR,     "Postgres refused a statement for a reason that is not the client's")
@@ -29,7 +29,7 @@ X(GEM0206, WARNING, "all database connections of this child were busy for Gemclo
 
 /* Redis */
 X(GEM0301, WARNING, "Redis cannot be reached, or answers with errors; work goes on without it")
-X(GEM0302, NOTICE,  "Redis is used again")
+X(GEM0302, WARNING, "Redis is used again")
 
 /* Replies */
 X(GEM0401, INFO,    "a reply has ended")

@@ -4,6 +4,7 @@
 #include "token.h"
 
 #include <apr_strings.h>
+#include <errno.h>
 #include <jwt.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -110,20 +111,32 @@ static int read_uuid(jwt_t *jwt, const char *claim, gc_uuid_t *uuid)
 /* Two clocks of one cluster may differ by as much. */
 #define SKEW 5
 
+/* Seconds that an apr_time_t holds. */
+#define LATEST (APR_INT64_MAX / APR_USEC_PER_SEC)
+
+/* A scope that is there but cannot be read is none that we gave. */
+static int read_scope(jwt_t *jwt, gc_token_scope_e *scope)
+{
+    const char *text;
+
+    errno = 0;
+    text = jwt_get_grant(jwt, "scope");
+    *scope = text ? GC_TOKEN_RESET : GC_TOKEN_ACCESS;
+    return text ? strcmp(text, reset_scope) == 0 : errno == ENOENT;
+}
+
 static int read_claims(jwt_t *jwt, const gc_token_ring_t *ring, apr_time_t now, gc_token_t *token)
 {
     const char *issuer = jwt_get_grant(jwt, "iss");
-    const char *scope = jwt_get_grant(jwt, "scope");
     apr_int64_t issued = jwt_get_grant_int(jwt, "iat");
     apr_int64_t expires = jwt_get_grant_int(jwt, "exp");
     apr_int64_t seconds = apr_time_sec(now);
 
     if (!issuer || strcmp(issuer, ring->issuer) != 0 || issued <= 0 || issued > seconds + SKEW
-        || expires <= seconds || !read_uuid(jwt, "sub", &token->user)
-        || !read_uuid(jwt, "sid", &token->session) || (scope && strcmp(scope, reset_scope) != 0)) {
+        || expires <= seconds || expires > LATEST || !read_uuid(jwt, "sub", &token->user)
+        || !read_uuid(jwt, "sid", &token->session) || !read_scope(jwt, &token->scope)) {
         return 0;
     }
-    token->scope = scope ? GC_TOKEN_RESET : GC_TOKEN_ACCESS;
     token->issued = apr_time_from_sec(issued);
     token->expires = apr_time_from_sec(expires);
     return 1;

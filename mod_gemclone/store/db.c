@@ -239,16 +239,6 @@ static session_t *session_of(const gc_db_lease_t *lease)
     return session;
 }
 
-static apr_status_t prepare(PGconn *conn, gc_sql_e statement, const char *name, apr_time_t deadline,
-                            PGresult **result)
-{
-    if (!PQsendPrepare(conn, name, statements[statement].text, 0, NULL)) {
-        give_up(conn);
-        return APR_EGENERAL;
-    }
-    return collect(conn, deadline, result);
-}
-
 static const char *sqlstate_of(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -263,38 +253,64 @@ static int succeeded(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-/* Prepares the statement where this connection has not, and runs it. The result
- * may be an error of the server's; any other status means that the connection is gone. */
-static apr_status_t run_on(const gc_db_lease_t *lease, gc_sql_e statement,
-                           const gc_db_params_t *params, apr_time_t deadline, PGresult **result)
+enum { NAME = 16 };
+
+static const char *name_of(gc_sql_e statement, char name[NAME])
+{
+    apr_snprintf(name, NAME, "gc_%d", (int)statement);
+    return name;
+}
+
+/* Prepares the statement where this connection has not. *result is NULL, or the
+ * server's error; any status means that the connection is gone. */
+static apr_status_t prepare(const gc_db_lease_t *lease, gc_sql_e statement, apr_time_t deadline,
+                            PGresult **result)
 {
     session_t *session = session_of(lease);
     PGconn *conn = lease->native;
-    char name[16];
+    char name[NAME];
     apr_status_t rv;
 
-    apr_snprintf(name, sizeof(name), "gc_%d", (int)statement);
-    if (!session->prepared[statement]) {
-        rv = prepare(conn, statement, name, deadline, result);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
-        if (!succeeded(*result) && strcmp(sqlstate_of(*result), "42P05") != 0) {
-            return APR_SUCCESS;
-        }
+    *result = NULL;
+    if (session->prepared[statement]) {
+        return APR_SUCCESS;
+    }
+    if (!PQsendPrepare(conn, name_of(statement, name), statements[statement].text, 0, NULL)) {
+        give_up(conn);
+        return APR_EGENERAL;
+    }
+    rv = collect(conn, deadline, result);
+    if (rv == APR_SUCCESS && (succeeded(*result) || strcmp(sqlstate_of(*result), "42P05") == 0)) {
+        session->prepared[statement] = 1;
         PQclear(*result);
         *result = NULL;
-        session->prepared[statement] = 1;
     }
-    if (!PQsendQueryPrepared(conn, name, params ? params->count : 0, params ? params->values : NULL,
-                             params ? params->lengths : NULL, params ? params->formats : NULL, 1)) {
+    return rv;
+}
+
+/* Prepares the statement if need be, and runs it. The result may be an error of the
+ * server's; any status means that the connection is gone. */
+static apr_status_t run_on(const gc_db_lease_t *lease, gc_sql_e statement,
+                           const gc_db_params_t *params, apr_time_t deadline, PGresult **result)
+{
+    static const gc_db_params_t none;
+    PGconn *conn = lease->native;
+    char name[NAME];
+    apr_status_t rv = prepare(lease, statement, deadline, result);
+
+    if (rv != APR_SUCCESS || *result) {
+        return rv;
+    }
+    params = params ? params : &none;
+    if (!PQsendQueryPrepared(conn, name_of(statement, name), params->count, params->values,
+                             params->lengths, params->formats, 1)) {
         give_up(conn);
         return APR_EGENERAL;
     }
     rv = collect(conn, deadline, result);
     if (rv == APR_SUCCESS && strcmp(sqlstate_of(*result), "26000") == 0) {
         /* The connection was reset under us, and has forgotten them all. */
-        memset(session->prepared, 0, sizeof(session->prepared));
+        memset(session_of(lease), 0, sizeof(session_t));
     }
     return rv;
 }
@@ -419,6 +435,45 @@ apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     if (rv == APR_SUCCESS) {
         *result = own(pool, rows);
     }
+    return rv;
+}
+
+static apr_status_t prepare_all(gc_db_t *db, const gc_db_lease_t *lease, const char **missing)
+{
+    apr_time_t deadline = apr_time_now() + db->options.timeout;
+    apr_status_t rv = APR_SUCCESS;
+    PGresult *error = NULL;
+    retry_e retry;
+    int i;
+
+    for (i = 0; i < GC_SQL_STATEMENTS && rv == APR_SUCCESS && !error; i++) {
+        rv = prepare(lease, i, deadline, &error);
+        *missing = statements[i].name;
+    }
+    if (rv == APR_SUCCESS && error) {
+        rv = outcome_of(error, &retry);
+        PQclear(error);
+        return rv;
+    }
+    return rv == APR_SUCCESS ? rv : GC_EUNKNOWN;
+}
+
+apr_status_t gc_db_check(gc_db_t *db, apr_pool_t *pool, const char **missing)
+{
+    gc_db_result_t *result;
+    gc_db_lease_t lease;
+    apr_status_t rv = gc_db_run(db, pool, GC_SQL_READY, NULL, &result);
+
+    *missing = statements[GC_SQL_READY].name;
+    if (rv != APR_SUCCESS || (rv = enter(db)) != APR_SUCCESS) {
+        return rv;
+    }
+    rv = borrow(db, pool, &lease);
+    if (rv == APR_SUCCESS) {
+        rv = prepare_all(db, &lease, missing);
+        give_back(db, &lease);
+    }
+    leave(db);
     return rv;
 }
 
@@ -547,12 +602,13 @@ void gc_db_array_add(gc_db_array_t *array, const void *bytes, apr_size_t len)
     }
 }
 
-void gc_db_array_add_int4(gc_db_array_t *array, apr_int32_t number)
+void gc_db_array_add_int(gc_db_array_t *array, apr_int64_t number)
 {
-    unsigned char bytes[4];
+    int width = array->type == GC_DB_INT8 ? 8 : 4;
+    unsigned char bytes[8];
 
-    write_number(bytes, (apr_uint32_t)number, 4);
-    gc_db_array_add(array, bytes, sizeof(bytes));
+    write_number(bytes, (apr_uint64_t)number, width);
+    gc_db_array_add(array, bytes, (apr_size_t)width);
 }
 
 void gc_db_array_end(gc_db_array_t *array, gc_db_params_t *params)

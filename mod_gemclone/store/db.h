@@ -82,6 +82,7 @@ void gc_db_add_time(gc_db_params_t *params, apr_time_t time);
  * add its elements (NULL: an SQL NULL), and end it: that makes it the next argument. */
 typedef enum {
     GC_DB_BYTEA = 17,
+    GC_DB_INT8 = 20,
     GC_DB_INT4 = 23,
     GC_DB_TEXT = 25,
     GC_DB_UUID = 2950
@@ -97,7 +98,8 @@ typedef struct gc_db_array_t {
 
 void gc_db_array_begin(gc_db_array_t *array, apr_pool_t *pool, gc_db_type_e type);
 void gc_db_array_add(gc_db_array_t *array, const void *bytes, apr_size_t len);
-void gc_db_array_add_int4(gc_db_array_t *array, apr_int32_t number);
+/* In the width of the array's type. */
+void gc_db_array_add_int(gc_db_array_t *array, apr_int64_t number);
 void gc_db_array_end(gc_db_array_t *array, gc_db_params_t *params);
 
 /* What came back, owned by the pool that was given to gc_db_run. */
@@ -109,6 +111,11 @@ typedef struct gc_db_result_t gc_db_result_t;
  * GC_EEXIST, GC_EGONE, GC_EUNAVAILABLE, GC_EUNKNOWN, GC_ESCHEMA, GC_EDATABASE. */
 GC_MUST_CHECK apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
                                      const gc_db_params_t *params, gc_db_result_t **result);
+
+/* Whether Postgres can be reached and every statement fits its schema. GC_ESCHEMA:
+ * *missing is the name of the first that does not. Costs nothing on a connection
+ * that has prepared them all. */
+GC_MUST_CHECK apr_status_t gc_db_check(gc_db_t *db, apr_pool_t *pool, const char **missing);
 
 int gc_db_rows(const gc_db_result_t *result);
 

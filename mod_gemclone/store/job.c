@@ -3,16 +3,15 @@
  */
 #include "job.h"
 
-#include <apr_strings.h>
 #include <string.h>
 
 static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
 {
-    job->reply = gc_db_int(rows, row, 0, 0);
-    job->room = gc_db_uuid(rows, row, 1);
+    job->ref.reply = gc_db_int(rows, row, 0, 0);
+    job->ref.room = gc_db_uuid(rows, row, 1);
     job->user = gc_db_uuid(rows, row, 2);
     job->prompt = gc_db_int(rows, row, 3, 0);
-    job->fence = gc_db_int(rows, row, 4, 0);
+    job->ref.fence = gc_db_int(rows, row, 4, 0);
     job->tries = (int)gc_db_int(rows, row, 5, 0);
     job->fallback = gc_db_bool(rows, row, 6);
     job->age = gc_db_int(rows, row, 7, 0);
@@ -53,8 +52,8 @@ apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job, 
     apr_status_t rv;
     int i;
 
-    gc_db_add_uuid(&params, &job->room);
-    gc_db_add_int(&params, job->reply);
+    gc_db_add_uuid(&params, &job->ref.room);
+    gc_db_add_int(&params, job->ref.reply);
     gc_db_add_int(&params, tokens);
     rv = gc_db_run(db, pool, GC_SQL_JOB_HISTORY, &params, &rows);
     if (rv != APR_SUCCESS) {
@@ -71,21 +70,24 @@ apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job, 
     return APR_SUCCESS;
 }
 
-/* Postgres' array literal, {1,2,3}, of one member of each reference. */
-static const char *array_text(apr_pool_t *pool, const apr_array_header_t *refs, apr_size_t offset)
+static void add_refs(gc_db_params_t *params, apr_pool_t *pool, const apr_array_header_t *refs)
 {
-    char *text = apr_palloc(pool, (apr_size_t)refs->nelts * 21 + 3), *to = text;
+    gc_db_array_t rooms, replies, fences;
     int i;
 
-    *to++ = '{';
+    gc_db_array_begin(&rooms, pool, GC_DB_UUID);
+    gc_db_array_begin(&replies, pool, GC_DB_INT8);
+    gc_db_array_begin(&fences, pool, GC_DB_INT8);
     for (i = 0; i < refs->nelts; i++) {
-        const char *ref = (const char *)&APR_ARRAY_IDX(refs, i, gc_job_ref_t);
+        const gc_job_ref_t *ref = &APR_ARRAY_IDX(refs, i, gc_job_ref_t);
 
-        to += apr_snprintf(to, 22, i ? ",%" APR_INT64_T_FMT : "%" APR_INT64_T_FMT,
-                           *(const apr_int64_t *)(ref + offset));
+        gc_db_array_add(&rooms, ref->room.bytes, sizeof(ref->room.bytes));
+        gc_db_array_add_int(&replies, ref->reply);
+        gc_db_array_add_int(&fences, ref->fence);
     }
-    strcpy(to, "}");
-    return text;
+    gc_db_array_end(&rooms, params);
+    gc_db_array_end(&replies, params);
+    gc_db_array_end(&fences, params);
 }
 
 apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *held,
@@ -96,30 +98,35 @@ apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_
     apr_status_t rv;
     int i;
 
-    gc_db_add_text(&params, array_text(pool, held, APR_OFFSETOF(gc_job_ref_t, reply)));
-    gc_db_add_text(&params, array_text(pool, held, APR_OFFSETOF(gc_job_ref_t, fence)));
+    add_refs(&params, pool, held);
     gc_db_add_interval(&params, lease);
     rv = gc_db_run(db, pool, GC_SQL_JOB_RENEW, &params, &rows);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    *lost = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_ref_t));
+    *lost = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_lost_t));
     for (i = 0; i < gc_db_rows(rows); i++) {
-        APR_ARRAY_PUSH(*lost, gc_job_ref_t) =
-            (gc_job_ref_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
+        APR_ARRAY_PUSH(*lost, gc_job_lost_t) =
+            (gc_job_lost_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
     }
     return APR_SUCCESS;
 }
 
-apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, apr_int64_t reply, apr_int64_t fence,
+static void add_ref(gc_db_params_t *params, const gc_job_ref_t *job)
+{
+    gc_db_add_uuid(params, &job->room);
+    gc_db_add_int(params, job->reply);
+    gc_db_add_int(params, job->fence);
+}
+
+apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *job,
                             const gc_job_delay_t *delay)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
 
-    gc_db_add_int(&params, reply);
-    gc_db_add_int(&params, fence);
+    add_ref(&params, job);
     gc_db_add_interval(&params, delay->delay);
     gc_db_add_bool(&params, delay->fallback);
     gc_db_add_bool(&params, delay->uncount);
@@ -127,16 +134,14 @@ apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, apr_int64_t reply, ap
     return rv == APR_SUCCESS && !gc_db_bool(rows, 0, 0) ? GC_ENOENT : rv;
 }
 
-apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *room, apr_int64_t reply,
-                           apr_int64_t fence, const gc_job_end_t *end, int *next_due)
+apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *job,
+                           const gc_job_end_t *end, int *next_due)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
 
-    gc_db_add_uuid(&params, room);
-    gc_db_add_int(&params, reply);
-    gc_db_add_int(&params, fence);
+    add_ref(&params, job);
     gc_db_add_text(&params, end->status);
     gc_db_add_text(&params, end->content);
     gc_db_add_text(&params, end->error);

@@ -9,12 +9,17 @@
 
 #include "db.h"
 
+/* A job as a process has it. */
+typedef struct gc_job_ref_t {
+    gc_uuid_t room;
+    apr_int64_t reply, fence;
+} gc_job_ref_t;
+
 typedef struct gc_job_t {
-    apr_int64_t reply; /* the reply's id is the job's */
-    apr_int64_t prompt;
-    apr_int64_t fence;
-    gc_uuid_t room, user;
-    int tries; /* with this one */
+    gc_job_ref_t ref; /* the reply's id is the job's */
+    gc_uuid_t user;
+    apr_int64_t prompt; /* the prompt's id */
+    int tries;          /* with this one */
     int fallback;
     apr_interval_time_t age;   /* since the prompt was accepted */
     const char *model;         /* the room's, or NULL */
@@ -39,13 +44,13 @@ GC_MUST_CHECK apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const cha
 GC_MUST_CHECK apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job,
                                           int tokens, apr_array_header_t **turns);
 
-/* A job as this process has it. */
-typedef struct gc_job_ref_t {
+/* Which reply under which fence, of what gc_job_renew gives back. */
+typedef struct gc_job_lost_t {
     apr_int64_t reply, fence;
-} gc_job_ref_t;
+} gc_job_lost_t;
 
-/* Extends the leases of jobs. Both are arrays of gc_job_ref_t: those held, and of
- * them those that are ours no more. */
+/* Extends the leases of jobs, an array of gc_job_ref_t. *lost is an array of
+ * gc_job_lost_t: those of them that are ours no more. */
 GC_MUST_CHECK apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool,
                                         const apr_array_header_t *held, apr_interval_time_t lease,
                                         apr_array_header_t **lost);
@@ -57,8 +62,8 @@ typedef struct gc_job_delay_t {
 } gc_job_delay_t;
 
 /* Gives a job back, to be tried again later. GC_ENOENT: it was not ours any more. */
-GC_MUST_CHECK apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, apr_int64_t reply,
-                                          apr_int64_t fence, const gc_job_delay_t *delay);
+GC_MUST_CHECK apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *job,
+                                          const gc_job_delay_t *delay);
 
 /* How a reply ended. */
 typedef struct gc_job_end_t {
@@ -76,8 +81,7 @@ typedef struct gc_job_end_t {
 
 /* Stores the end; durable when this returns. *next_due: the room has another
  * reply that became due by it. GC_ENOENT: the job was not ours any more. */
-GC_MUST_CHECK apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *room,
-                                         apr_int64_t reply, apr_int64_t fence,
+GC_MUST_CHECK apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *job,
                                          const gc_job_end_t *end, int *next_due);
 
 #endif

@@ -4,32 +4,36 @@
 #include "sender.h"
 
 #include <apr_ring.h>
-#include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <string.h>
 
 /* A statement takes at most so many prompts, and so many bytes of text unless
  * one prompt alone has more. */
 enum { GROUP = 64, GROUP_BYTES = 1024 * 1024 };
 
-typedef enum { WAITING, LEADING, GONE, DONE } state_e;
+/* WAITING entries are in the queue; so is one that is told to lead. */
+typedef enum { WAITING, LEADING, TAKEN, DONE } state_e;
 
 /* A prompt whose thread waits here for its end. */
 typedef struct entry_t entry_t;
 struct entry_t {
-    APR_RING_ENTRY(entry_t) link; /* while WAITING or LEADING */
+    APR_RING_ENTRY(entry_t) link;
     const gc_prompt_t *prompt;
     gc_sent_t *sent;
-    apr_thread_cond_t *cond;
     state_e state;
     apr_status_t status;
+    /* Posted once, when the thread is to lead or its prompt is done. A semaphore
+     * and not a condition: whoever wakes needs no mutex that others want too. */
+    sem_t woken;
 };
 
 struct gc_sender_t {
     gc_sender_options_t options;
-    apr_thread_mutex_t *mutex; /* guards what follows, and the entries' states */
+    apr_thread_mutex_t *mutex; /* guards what follows, and the states of entries in the queue */
     APR_RING_HEAD(queue_t, entry_t) queue;
-    int busy; /* a group is on its way, or about to be made by an entry that is LEADING */
+    int busy; /* a group is on its way, or an entry has been told to lead one */
 };
 
 /* --- One statement ------------------------------------------------------- */
@@ -51,7 +55,7 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
         gc_db_array_add(&users, p->user->bytes, sizeof(p->user->bytes));
         gc_db_array_add(&rooms, p->room->bytes, sizeof(p->room->bytes));
         gc_db_array_add(&contents, p->content, strlen(p->content));
-        gc_db_array_add_int4(&tokens, p->tokens);
+        gc_db_array_add_int(&tokens, p->tokens);
         gc_db_array_add(&keys, p->key, p->key ? strlen(p->key) : 0);
         gc_db_array_add(&fingerprints, p->key ? p->fingerprint->bytes : NULL, GC_HASH_BYTES);
     }
@@ -139,85 +143,106 @@ static int take_group(gc_sender_t *s, entry_t **group)
             break;
         }
         APR_RING_REMOVE(entry, link);
-        entry->state = GONE;
+        entry->state = TAKEN;
         group[count++] = entry;
     }
     return count;
 }
 
-/* Lets the first that waits send the next group. Under the mutex. */
-static void appoint_leader(gc_sender_t *s)
+/* The next group's turn: the first that waits sends it. Under the mutex. */
+static void pass_on(gc_sender_t *s)
 {
-    if (!s->busy && !APR_RING_EMPTY(&s->queue, entry_t, link)) {
-        entry_t *first = APR_RING_FIRST(&s->queue);
+    entry_t *first;
 
-        s->busy = 1;
+    s->busy = !APR_RING_EMPTY(&s->queue, entry_t, link);
+    if (s->busy) {
+        first = APR_RING_FIRST(&s->queue);
         first->state = LEADING;
-        apr_thread_cond_signal(first->cond);
+        sem_post(&first->woken);
     }
 }
 
-/* Sends the first group of the queue, in which the leader itself is. Under the
- * mutex, which is let go meanwhile. */
-static void lead(gc_sender_t *s, apr_pool_t *pool, entry_t *self)
+/* Sends the first group of the queue, in which the leader itself is. */
+static void lead(gc_sender_t *s, apr_pool_t *pool, const entry_t *self)
 {
     entry_t *group[GROUP];
-    int count = take_group(s, group), i;
+    int count, i;
 
-    apr_thread_mutex_unlock(s->mutex);
-    send_all(s, pool, group, count);
     apr_thread_mutex_lock(s->mutex);
+    count = take_group(s, group);
+    apr_thread_mutex_unlock(s->mutex);
+
+    send_all(s, pool, group, count);
+
+    apr_thread_mutex_lock(s->mutex);
+    pass_on(s);
+    apr_thread_mutex_unlock(s->mutex);
     for (i = 0; i < count; i++) {
         group[i]->state = DONE;
         if (group[i] != self) {
-            apr_thread_cond_signal(group[i]->cond);
+            sem_post(&group[i]->woken); /* it may be gone after this */
         }
     }
-    s->busy = 0;
-    appoint_leader(s);
 }
 
-/* Waits until the entry is done or is to lead. A prompt that nobody took in time
- * goes back; one that was taken is waited for: its statement has a bound. */
-static void await(gc_sender_t *s, entry_t *self)
+/* Whether the prompt went back because nobody took it in time. */
+static int give_up(gc_sender_t *s, entry_t *self)
+{
+    int waits;
+
+    apr_thread_mutex_lock(s->mutex);
+    waits = self->state == WAITING;
+    if (waits) {
+        APR_RING_REMOVE(self, link);
+    }
+    apr_thread_mutex_unlock(s->mutex);
+    return waits;
+}
+
+/* Waits until the prompt is done or its thread is to lead: APR_SUCCESS. One that
+ * was taken is waited for, since its statement has a bound of its own. */
+static apr_status_t await(gc_sender_t *s, entry_t *self)
 {
     apr_time_t deadline = apr_time_now() + s->options.patience;
+    struct timespec ts = {.tv_sec = apr_time_sec(deadline),
+                          .tv_nsec = apr_time_usec(deadline) * 1000};
+    int may_give_up = 1;
 
-    while (self->state == WAITING || self->state == GONE) {
-        apr_interval_time_t left = deadline - apr_time_now();
-
-        if (self->state == GONE) {
-            apr_thread_cond_wait(self->cond, s->mutex);
-        } else if (left <= 0) {
-            APR_RING_REMOVE(self, link);
-            self->state = DONE;
-            self->status = GC_EUNAVAILABLE;
-        } else {
-            (void)apr_thread_cond_timedwait(self->cond, s->mutex, left);
+    while ((may_give_up ? sem_timedwait(&self->woken, &ts) : sem_wait(&self->woken)) != 0) {
+        if (errno == ETIMEDOUT) {
+            if (give_up(s, self)) {
+                return GC_EUNAVAILABLE;
+            }
+            may_give_up = 0;
         }
     }
+    return APR_SUCCESS;
 }
 
 apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prompt_t *prompt,
                             gc_sent_t *sent)
 {
     entry_t self = {.prompt = prompt, .sent = sent, .state = WAITING};
-    apr_status_t rv = apr_thread_cond_create(&self.cond, pool);
+    apr_status_t rv = APR_SUCCESS;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
+    sem_init(&self.woken, 0, 0);
     APR_RING_ELEM_INIT(&self, link);
     apr_thread_mutex_lock(sender->mutex);
     APR_RING_INSERT_TAIL(&sender->queue, &self, entry_t, link);
-    appoint_leader(sender);
-    await(sender, &self);
-    if (self.state == LEADING) {
-        lead(sender, pool, &self);
+    if (!sender->busy) {
+        sender->busy = 1;
+        self.state = LEADING;
     }
     apr_thread_mutex_unlock(sender->mutex);
-    apr_thread_cond_destroy(self.cond);
-    return self.status;
+
+    if (self.state != LEADING) {
+        rv = await(sender, &self);
+    }
+    if (rv == APR_SUCCESS && self.state == LEADING) {
+        lead(sender, pool, &self);
+    }
+    sem_destroy(&self.woken);
+    return rv == APR_SUCCESS ? self.status : rv;
 }
 
 apr_status_t gc_sender_create(apr_pool_t *pool, const gc_sender_options_t *options,

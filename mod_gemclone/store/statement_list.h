@@ -46,8 +46,8 @@ X(CHATROOM_DELETE,
  * messages gives one row of NULLs, a room that is not the user's gives none. */
 #define GC_SQL_MESSAGE \
   "SELECT m.id, m.sender, m.content, " \
-  "CASE WHEN m.status = 'pending' AND EXISTS (SELECT FROM gemclone.jobs j WHERE j.reply_id = m.id " \
-  "AND j.worker IS NOT NULL AND j.due_at > now()) THEN 'generating' ELSE m.status END, " \
+  "CASE WHEN m.status = 'pending' AND EXISTS (SELECT FROM gemclone.jobs j " \
+  "WHERE j.room_id = m.room_id AND j.reply_id = m.id AND j.worker IS NOT NULL AND j.due_at > now()) THEN 'generating' ELSE m.status END, " \
   "m.parent_id, m.error, m.error_detail, m.finish_reason, m.model, m.tokens, m.prompt_tokens, " \
   "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at "
 X(MESSAGES_SEND,
@@ -74,8 +74,8 @@ X(JOB_CLAIM,
   "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens "
   "FROM gemclone.job_claim($1, $2, $3, $4)")
 X(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
-X(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3)")
-X(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5)")
+X(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3, $4)")
+X(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
 X(JOB_FINISH,
   "SELECT outcome, next_due FROM gemclone.job_finish("
   "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")

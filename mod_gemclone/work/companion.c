@@ -11,14 +11,27 @@ struct gc_companion_t {
     gc_loop_t *loop;
     apr_thread_pool_t *threads;
     apr_thread_mutex_t *mutex; /* guards what follows */
-    apr_thread_cond_t *loop_ended;
+    apr_thread_cond_t *idle;   /* the loop has ended, and nothing is pushed */
     int has_ended;
+    int pushed; /* tasks that are not done */
 };
 
 typedef struct {
+    gc_companion_t *companion;
     void (*call)(void *baton);
     void *baton;
 } task_t;
+
+static void count(gc_companion_t *c, int tasks, int ended)
+{
+    apr_thread_mutex_lock(c->mutex);
+    c->pushed += tasks;
+    c->has_ended |= ended;
+    if (c->has_ended && c->pushed == 0) {
+        apr_thread_cond_signal(c->idle);
+    }
+    apr_thread_mutex_unlock(c->mutex);
+}
 
 static void *APR_THREAD_FUNC loop_thread(apr_thread_t *thread, void *baton)
 {
@@ -26,10 +39,7 @@ static void *APR_THREAD_FUNC loop_thread(apr_thread_t *thread, void *baton)
 
     (void)thread;
     gc_loop_run(c->loop);
-    apr_thread_mutex_lock(c->mutex);
-    c->has_ended = 1;
-    apr_thread_cond_signal(c->loop_ended);
-    apr_thread_mutex_unlock(c->mutex);
+    count(c, 0, 1);
     return NULL;
 }
 
@@ -40,6 +50,7 @@ static void *APR_THREAD_FUNC task_thread(apr_thread_t *thread, void *baton)
     (void)thread;
     free(baton);
     task.call(task.baton);
+    count(task.companion, -1, 0);
     return NULL;
 }
 
@@ -51,7 +62,7 @@ apr_status_t gc_companion_start(apr_pool_t *pool, int threads, gc_companion_t **
 
     if (rv != APR_SUCCESS
         || (rv = apr_thread_mutex_create(&c->mutex, APR_THREAD_MUTEX_DEFAULT, pool)) != APR_SUCCESS
-        || (rv = apr_thread_cond_create(&c->loop_ended, pool)) != APR_SUCCESS
+        || (rv = apr_thread_cond_create(&c->idle, pool)) != APR_SUCCESS
         || (rv = apr_thread_pool_create(&c->threads, count, count, pool)) != APR_SUCCESS) {
         return rv;
     }
@@ -66,8 +77,10 @@ void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), voi
     if (!task) {
         abort(); /* as APR does: httpd starts another child, and leases run out */
     }
+    task->companion = companion;
     task->call = call;
     task->baton = baton;
+    count(companion, 1, 0);
     if (apr_thread_pool_push(companion->threads, task_thread, task, APR_THREAD_TASK_PRIORITY_NORMAL,
                              companion)
         != APR_SUCCESS) {
@@ -81,12 +94,12 @@ gc_loop_t *gc_companion_loop(const gc_companion_t *companion)
 }
 
 /* An APR thread pool that is being destroyed takes no more tasks, and forgets those
- * that wait: first the loop has to end, and with it whoever pushes. */
+ * that wait. */
 void gc_companion_join(gc_companion_t *companion)
 {
     apr_thread_mutex_lock(companion->mutex);
-    while (!companion->has_ended) {
-        apr_thread_cond_wait(companion->loop_ended, companion->mutex);
+    while (!companion->has_ended || companion->pushed) {
+        apr_thread_cond_wait(companion->idle, companion->mutex);
     }
     apr_thread_mutex_unlock(companion->mutex);
     apr_thread_pool_destroy(companion->threads);

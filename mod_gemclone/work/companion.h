@@ -20,9 +20,9 @@ void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), voi
 
 gc_loop_t *gc_companion_loop(const gc_companion_t *companion);
 
-/* Any other thread: waits until the loop has ended (see gc_loop_end), then joins
- * the threads. The loop must end only when nothing that was pushed is left to do.
- * Call it before pools are cleared that the threads use. */
+/* Any other thread: waits until the loop has ended (see gc_loop_end) and all that
+ * was pushed is done, then joins the threads. Call it before pools are cleared that
+ * they use. */
 void gc_companion_join(gc_companion_t *companion);
 
 #endif

@@ -17,6 +17,17 @@ struct gc_loop_t {
     int ended;
 };
 
+/* Whether nothing was posted since the queue was read last. */
+static int is_idle(gc_loop_t *loop)
+{
+    int idle;
+
+    apr_thread_mutex_lock(loop->mutex);
+    idle = !loop->first;
+    apr_thread_mutex_unlock(loop->mutex);
+    return idle;
+}
+
 /* One wake-up serves all tasks that were posted before it is read. */
 static void wake_cb(evutil_socket_t fd, short what, void *baton)
 {
@@ -37,7 +48,7 @@ static void wake_cb(evutil_socket_t fd, short what, void *baton)
         task->call(task->baton);
         task = next;
     }
-    if (loop->ended) {
+    if (loop->ended && is_idle(loop)) {
         event_base_loopbreak(loop->base);
     }
 }

@@ -157,12 +157,12 @@ static int store_later(run_t *run)
     }
     if (++run->store_tries >= STORE_TRIES || w->drain_over) {
         gc_log(w->options.log, GEM0406, "reply %" APR_INT64_T_FMT ": given up to another try",
-               run->job.reply);
+               run->job.ref.reply);
         return 0;
     }
     if (run->store_tries == 1) {
         gc_log(w->options.log, GEM0405, "reply %" APR_INT64_T_FMT ": cannot be stored yet",
-               run->job.reply);
+               run->job.ref.reply);
     }
     event_base_once(gc_loop_base(w->loop), -1, EV_TIMEOUT, store_again_cb, run, &pause);
     return 1;
@@ -176,19 +176,19 @@ static void log_end(const run_t *run)
 
     if (run->stored == GC_ENOENT) {
         gc_log(o->log, GEM0404, "reply %" APR_INT64_T_FMT ": fence %" APR_INT64_T_FMT " is past",
-               run->job.reply, run->job.fence);
+               run->job.ref.reply, run->job.ref.fence);
     } else if (outcome && run->decision.again) {
         gc_log(o->log, GEM0402, "reply %" APR_INT64_T_FMT ": try %d: %s %s; again in %d ms%s",
-               run->job.reply, run->job.tries, outcome->detail, outcome->error_code,
+               run->job.ref.reply, run->job.tries, outcome->detail, outcome->error_code,
                (int)(run->decision.delay.delay / 1000),
                run->decision.delay.fallback ? " with the fallback model" : "");
     } else if (outcome && outcome->verdict == GC_GEMINI_FAILED) {
         gc_log(o->log, GEM0409, "reply %" APR_INT64_T_FMT ": failed after %d tries: %s: %s %s",
-               run->job.reply, run->job.tries, gc_gemini_error_name(outcome->error),
+               run->job.ref.reply, run->job.tries, gc_gemini_error_name(outcome->error),
                outcome->detail, outcome->error_code);
     } else if (outcome) {
         gc_log(o->log, GEM0401, "reply %" APR_INT64_T_FMT ": %s, try %d, %d ms, %d + %d tokens",
-               run->job.reply, outcome->detail, run->job.tries, ms, outcome->usage.prompt,
+               run->job.ref.reply, outcome->detail, run->job.tries, ms, outcome->usage.prompt,
                outcome->usage.candidates);
     }
 }
@@ -256,12 +256,10 @@ static void store_run(void *baton)
     gc_job_end_t end;
 
     if (run->decision.again) {
-        run->stored =
-            gc_job_put_off(db, run->pool, run->job.reply, run->job.fence, &run->decision.delay);
+        run->stored = gc_job_put_off(db, run->pool, &run->job.ref, &run->decision.delay);
     } else {
         describe_end(run, &end);
-        run->stored = gc_job_finish(db, run->pool, &run->job.room, run->job.reply, run->job.fence,
-                                    &end, &run->next_due);
+        run->stored = gc_job_finish(db, run->pool, &run->job.ref, &end, &run->next_due);
     }
     post(run->worker, &run->task, stored_cb, run);
 }
@@ -297,7 +295,7 @@ static void answered(run_t *run, const gc_gemini_outcome_t *outcome)
     run->decision = gc_policy_decide(&policy, &run->job, outcome);
     if (outcome->config_alarm) {
         gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s",
-               run->job.reply, run->model, outcome->detail, outcome->error_code);
+               run->job.ref.reply, run->model, outcome->detail, outcome->error_code);
     }
     push(w, store_run, run);
 }
@@ -520,16 +518,16 @@ typedef struct {
     gc_loop_task_t task;
     apr_pool_t *pool;
     apr_array_header_t *held; /* gc_job_ref_t */
-    apr_array_header_t *lost; /* gc_job_ref_t, or NULL */
+    apr_array_header_t *lost; /* gc_job_lost_t, or NULL */
 } renewal_t;
 
-static run_t *find_run(gc_worker_t *w, const gc_job_ref_t *ref)
+static run_t *find_run(gc_worker_t *w, const gc_job_lost_t *lost)
 {
     run_t *run;
 
     for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, run_t, link);
          run = APR_RING_NEXT(run, link)) {
-        if (run->job.reply == ref->reply && run->job.fence == ref->fence) {
+        if (run->job.ref.reply == lost->reply && run->job.ref.fence == lost->fence) {
             return run;
         }
     }
@@ -545,11 +543,11 @@ static void renewed_cb(void *baton)
 
     w->renewing = 0;
     for (i = 0; r->lost && i < r->lost->nelts; i++) {
-        run_t *run = find_run(w, &APR_ARRAY_IDX(r->lost, i, gc_job_ref_t));
+        run_t *run = find_run(w, &APR_ARRAY_IDX(r->lost, i, gc_job_lost_t));
 
         if (run && run->call) {
             gc_log(w->options.log, GEM0404, "reply %" APR_INT64_T_FMT ": the job is gone",
-                   run->job.reply);
+                   run->job.ref.reply);
             gc_loop_http_cancel(run->call);
             free_run(run);
         }
@@ -588,7 +586,7 @@ static void renew_cb(evutil_socket_t fd, short what, void *baton)
     r->held = apr_array_make(pool, w->run_count, sizeof(gc_job_ref_t));
     for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, run_t, link);
          run = APR_RING_NEXT(run, link)) {
-        APR_ARRAY_PUSH(r->held, gc_job_ref_t) = (gc_job_ref_t){run->job.reply, run->job.fence};
+        APR_ARRAY_PUSH(r->held, gc_job_ref_t) = run->job.ref;
     }
     w->renewing = 1;
     push(w, renew_task, r);

@@ -12,7 +12,7 @@ RETURNS TABLE (reply_id bigint, room_id uuid, user_id uuid, prompt_id bigint, fe
                prompt text, prompt_tokens integer)
 LANGUAGE sql ROWS 64 AS $$
     WITH due AS (
-        SELECT j.reply_id FROM gemclone.jobs j
+        SELECT j.room_id, j.reply_id FROM gemclone.jobs j
         WHERE j.site = p_site AND j.due_at <= now()
         ORDER BY j.due_at
         LIMIT p_most
@@ -20,7 +20,7 @@ LANGUAGE sql ROWS 64 AS $$
     ), claimed AS (
         UPDATE gemclone.jobs j
         SET worker = p_worker, due_at = now() + p_lease, fence = j.fence + 1, tries = j.tries + 1
-        FROM due WHERE j.reply_id = due.reply_id
+        FROM due WHERE j.room_id = due.room_id AND j.reply_id = due.reply_id
         RETURNING j.*
     )
     SELECT c.reply_id, c.room_id, c.user_id, a.parent_id, c.fence, c.tries, c.fallback,
@@ -63,34 +63,36 @@ $$;
 -- Extends the leases of the jobs that a process has. Back come those that are
 -- its own no more. A row that somebody has locked is left out: that is over
 -- before the lease is, and waiting for it could make a deadlock.
-CREATE FUNCTION gemclone.job_renew(p_replies bigint[], p_fences bigint[], p_lease interval)
+CREATE FUNCTION gemclone.job_renew(p_rooms uuid[], p_replies bigint[], p_fences bigint[],
+                                   p_lease interval)
 RETURNS TABLE (reply_id bigint, fence bigint)
 LANGUAGE sql ROWS 64 AS $$
     WITH mine AS (
-        SELECT * FROM unnest(p_replies, p_fences) AS m (reply_id, fence)
+        SELECT * FROM unnest(p_rooms, p_replies, p_fences) AS m (room_id, reply_id, fence)
     ), held AS (
-        SELECT j.reply_id FROM gemclone.jobs j JOIN mine m USING (reply_id, fence)
+        SELECT j.room_id, j.reply_id
+        FROM gemclone.jobs j JOIN mine m USING (room_id, reply_id, fence)
         FOR UPDATE OF j SKIP LOCKED
     ), renewed AS (
         UPDATE gemclone.jobs j SET due_at = now() + p_lease
-        FROM held h WHERE j.reply_id = h.reply_id
+        FROM held h WHERE j.room_id = h.room_id AND j.reply_id = h.reply_id
     )
     SELECT m.reply_id, m.fence FROM mine m
-    WHERE NOT EXISTS (SELECT FROM gemclone.jobs j
-                      WHERE j.reply_id = m.reply_id AND j.fence = m.fence)
+    WHERE NOT EXISTS (SELECT FROM gemclone.jobs j WHERE j.room_id = m.room_id
+                      AND j.reply_id = m.reply_id AND j.fence = m.fence)
 $$;
 
 -- Gives a job back, to be tried again after p_delay; p_uncount: this try does
 -- not count (the process stops in an orderly way). False: it was not ours any more.
-CREATE FUNCTION gemclone.job_put_off(p_reply bigint, p_fence bigint, p_delay interval,
-                                     p_fallback boolean, p_uncount boolean)
+CREATE FUNCTION gemclone.job_put_off(p_room uuid, p_reply bigint, p_fence bigint,
+                                     p_delay interval, p_fallback boolean, p_uncount boolean)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     -- The fence moves too: nothing that this try still reports can count.
     UPDATE gemclone.jobs j
     SET due_at = now() + p_delay, worker = NULL, fence = j.fence + 1,
         fallback = j.fallback OR p_fallback, tries = j.tries - p_uncount::integer
-    WHERE j.reply_id = p_reply AND j.fence = p_fence;
+    WHERE j.room_id = p_room AND j.reply_id = p_reply AND j.fence = p_fence;
     RETURN FOUND;
 END
 $$;
@@ -114,7 +116,8 @@ DECLARE
 BEGIN
     -- The room before the job, as everybody takes them: see messages_send.
     PERFORM FROM gemclone.chatrooms r WHERE r.id = p_room FOR NO KEY UPDATE;
-    DELETE FROM gemclone.jobs j WHERE j.reply_id = p_reply AND j.fence = p_fence
+    DELETE FROM gemclone.jobs j
+    WHERE j.room_id = p_room AND j.reply_id = p_reply AND j.fence = p_fence
     RETURNING * INTO v_job;
     IF NOT FOUND THEN
         outcome := 'late';

@@ -12,8 +12,8 @@
 BEGIN;
 
 CREATE TABLE gemclone.jobs (
-    reply_id   bigint      PRIMARY KEY,
     room_id    uuid        NOT NULL,
+    reply_id   bigint      NOT NULL,
     user_id    uuid        NOT NULL,
     site       text        NOT NULL,
     due_at     timestamptz,
@@ -23,6 +23,7 @@ CREATE TABLE gemclone.jobs (
     fallback   boolean     NOT NULL DEFAULT false,
     charged_on date        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (room_id, reply_id),
     FOREIGN KEY (room_id, reply_id) REFERENCES gemclone.messages ON DELETE CASCADE
 ) WITH (fillfactor = 70);
 
@@ -31,7 +32,6 @@ COMMENT ON COLUMN gemclone.jobs.fallback IS 'the fallback model is to be used';
 COMMENT ON COLUMN gemclone.jobs.charged_on IS 'the day to give the prompt back to, should the reply fail';
 
 CREATE INDEX jobs_due ON gemclone.jobs (site, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX jobs_of_room ON gemclone.jobs (room_id, reply_id);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.jobs TO gemclone;
 

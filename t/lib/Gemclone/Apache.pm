@@ -14,7 +14,7 @@ use Mojo::Util qw(trim);
 # environment: of the process.
 has [qw(dir process)];
 has children    => 2;
-has threads     => 32;
+has threads     => 64;
 has port        => sub { free_port };
 has template    => sub { top->child('conf', 'dev.conf.in') };
 has values      => sub { {} };
@@ -114,7 +114,8 @@ sub _listens ($self) { return IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerP
 sub _load_modules ($self) {
     my $dir = apxs('LIBEXECDIR');
     my @load = map { [$_, "$dir/mod_$_.so"] } @MODULES;
-    return join "\n", "# The modules that conf/dev.conf.in needs. Apache::Test reads this list too, and loads them first.",
+    return join "\n",
+        '# The modules that conf/dev.conf.in needs. Apache::Test reads this list too, and loads them first.',
         map {"<IfModule !$_->[0]_module>\n    LoadModule $_->[0]_module $_->[1]\n</IfModule>"}
         (grep { -e $_->[1] } @load), ['gemclone', module_file];
 }

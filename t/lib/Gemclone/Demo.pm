@@ -134,19 +134,22 @@ sub _who ($self) {
 
 sub _lines_to_paste ($self) {
     my ($url, $number) = ($self->stack->url, Gemclone::Client->new_number);
-    return <<"END";
+    return <<"END" . <<'END';
 Paste these, in order:
 
-URL=$url NUMBER=$number JSON='Content-Type: application/json'
-get() { perl -MJSON::PP -e '\$v = decode_json(join "", <STDIN>); \$v = \$v->{\$_} for \@ARGV; print \$v' "\$@"; }
-curl -sS \$URL/auth/signup -H "\$JSON" -d "{\\"mobile_number\\":\\"\$NUMBER\\",\\"name\\":\\"Ada\\"}"
-OTP=\$(curl -sS \$URL/auth/send-otp -H "\$JSON" -d "{\\"mobile_number\\":\\"\$NUMBER\\",\\"purpose\\":\\"login\\"}" | get otp)
-TOKEN=\$(curl -sS \$URL/auth/verify-otp -H "\$JSON" -d "{\\"mobile_number\\":\\"\$NUMBER\\",\\"purpose\\":\\"login\\",\\"otp\\":\\"\$OTP\\"}" | get access_token)
-AUTH="Authorization: Bearer \$TOKEN"
-ROOM=\$(curl -sS \$URL/chat/chatroom -H "\$AUTH" -H "\$JSON" -d '{"title":"My first room"}' | get chatroom id)
-REPLY=\$(curl -sS \$URL/message/\$ROOM -H "\$AUTH" -H "\$JSON" -d '{"content":"Hello, Gemini!"}' | get reply id)
-sleep 1; curl -sS \$URL/message/\$ROOM/\$REPLY -H "\$AUTH"
-curl -sS \$URL/message/\$ROOM -H "\$AUTH"
+URL=$url NUMBER=$number
+END
+JSON='Content-Type: application/json'
+get() { perl -MJSON::PP -e '$v = decode_json(join "", <STDIN>); $v = $v->{$_} for @ARGV; print $v' "$@"; }
+post() { curl -sS "$URL$1" -H "$JSON" -H "Authorization: Bearer $TOKEN" -d "$2"; }
+curl -sS $URL/auth/signup -H "$JSON" -d '{"mobile_number":"'$NUMBER'","name":"Ada"}'
+OTP=$(curl -sS $URL/auth/send-otp -H "$JSON" -d '{"mobile_number":"'$NUMBER'","purpose":"login"}' | get otp)
+CODE='{"mobile_number":"'$NUMBER'","purpose":"login","otp":"'$OTP'"}'
+TOKEN=$(curl -sS $URL/auth/verify-otp -H "$JSON" -d "$CODE" | get access_token)
+ROOM=$(post /chat/chatroom '{"title":"My first room"}' | get chatroom id)
+REPLY=$(post /message/$ROOM '{"content":"Hello, Gemini!"}' | get reply id)
+sleep 1; curl -sS $URL/message/$ROOM/$REPLY -H "Authorization: Bearer $TOKEN"
+curl -sS $URL/message/$ROOM -H "Authorization: Bearer $TOKEN"
 END
 }
 

@@ -7,7 +7,6 @@ use Fcntl qw(LOCK_EX);
 use Gemclone::Paths qw(run_dir top);
 use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
-use Mojo::File qw(path);
 
 my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
@@ -75,7 +74,8 @@ sub _options ($arguments, @flags) {
     GetOptionsFromArray($arguments, \%opt, 'port=i', 'children=i', 'directive=s@', 'redis!', @flags);
     die "unknown argument '$arguments->[0]': try ./dev help\n" if @$arguments;
     die "--port wants a number from 1 to 65535\n" if $opt{port} && ($opt{port} < 1 || $opt{port} > 65535);
-    die "--children wants a number from 1 to 64\n" if defined $opt{children} && !grep { $_ == $opt{children} } 1 .. 64;
+    my $children = $opt{children} // 1;
+    die "--children wants a number from 1 to 64\n" if $children < 1 || $children > 64;
     $opt{directives} = delete $opt{directive} if $opt{directive};
     return %opt;
 }

@@ -97,6 +97,15 @@ sub children ($self) {
     return grep { (_stat($_))[1] == $ours } map {m{/(\d+)/}} glob '/proc/[0-9]*/stat';
 }
 
+# The pids of all processes, of whoever, with $text in their command line.
+sub with_text ($class, $text) {
+    my $names = sub ($pid) {
+        open my $in, '<', "/proc/$pid/cmdline" or return 0;    # it may have gone
+        return (<$in> // '') =~ /\Q$text\E/;
+    };
+    return grep { $names->($_) } map {m{/(\d+)/}} glob '/proc/[0-9]*/cmdline';
+}
+
 sub DESTROY ($self) {
     return unless $self->{owner} && $self->{owner} == $$;
     local ($?, $!, $@);

@@ -102,7 +102,8 @@ sub stop ($self) {
 # ------------------------------------------------------- a stack that stays ----
 # What `load` needs to find and end a daemon's parts.
 sub save ($self, $file) {
-    my @parts = ($self->apache->process, $self->standin_process, map { $_ && $_->process } $self->redis, $self->postgres);
+    my @parts = ($self->apache->process, $self->standin_process);
+    push @parts, map { $_->process } grep {$_} $self->redis, $self->postgres;
     my $temporary = "$file.new";
     write_file($temporary, encode_json {
         environment => $self->environment,
@@ -188,7 +189,7 @@ sub _start_apache ($self) {
         daemon => $opt->{daemon} // 0,
         values => {
             DBDPARAMS => $self->postgres->params,
-            REDIS     => $self->redis ? 'GemcloneRedis     ' . $self->redis->socket_url : '# No Redis: everything works from Postgres.',
+            REDIS     => $self->redis ? 'GemcloneRedis     ' . $self->redis->socket_url : '# no Redis',
             GEMINI    => $opt->{gemini}{url} // $self->standin->api_url,
         },
         map { $_ => $opt->{$_} } grep { defined $opt->{$_} } qw(children threads directives log_level writer),

@@ -5,7 +5,7 @@ use Mojo::Base -base, -signatures;
 
 use File::Find ();
 use Gemclone::ApacheTest;
-use Gemclone::Paths qw(build_dir run_dir top write_file);
+use Gemclone::Paths qw(build_dir run_dir);
 use Gemclone::Prove;
 use Gemclone::Stack;
 use Mojo::File qw(path);
@@ -32,7 +32,8 @@ sub _make_check ($self) {
     my %count = map { $_ => 0 } qw(TOTAL PASS SKIP FAIL ERROR);
     $count{$1} = $2 while $said =~ /^# ([A-Z]+): +(\d+)$/mg;
     my $good = !$failed && $count{TOTAL} && $count{PASS} == $count{TOTAL};
-    print STDERR map {"$_\n"} grep {/^(?:FAIL|SKIP|ERROR|XPASS|XFAIL): |\berror: |\*\*\*/} split /\n/, $said unless $good;
+    my @bad = grep {/^(?:FAIL|SKIP|ERROR|XPASS|XFAIL): |\berror: |\*\*\*/} split /\n/, $said;
+    print STDERR map {"$_\n"} @bad unless $good;
     print STDERR sprintf "dev: make check: %d of %d tests passed%s\n", @count{qw(PASS TOTAL)},
         $good ? '' : " (all of it: $log)";
     return $good;
