@@ -60,11 +60,13 @@ static const char *check_text(apr_pool_t *pool, const gc_rule_t *rule, apr_int64
         return apr_pstrcat(pool, "It must be ", choices_text(pool, rule->choices), ".", NULL);
     }
     count = count_characters(text);
-    if (count == 0 || (!(rule->flags & GC_RULE_BLANK) && is_blank(text))) {
-        return rule->min ? "It must not be empty." : NULL;
+    if (!(rule->flags & GC_RULE_BLANK) && is_blank(text)) {
+        return "It must not be empty.";
     }
     if (count < rule->min) {
-        return apr_psprintf(pool, "It must have at least %d characters.", rule->min);
+        return rule->min == 1
+                   ? "It must not be empty."
+                   : apr_psprintf(pool, "It must have at least %d characters.", rule->min);
     }
     if (max && count > max) {
         return apr_psprintf(pool, "It must have at most %" APR_INT64_T_FMT " characters.", max);
