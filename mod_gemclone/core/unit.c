@@ -29,7 +29,7 @@ static const unit_t sizes[] = {
 
 static const unit_t numbers[] = {{"", 1}, {NULL, 0}};
 
-/* At most 15 digits: what apr_atoi64 reads without overflow. */
+/* At most 18 digits: what apr_atoi64 reads without overflow. */
 static apr_status_t parse(const char *text, const unit_t *units, apr_int64_t *value)
 {
     int negative = *text == '-';
@@ -40,7 +40,7 @@ static apr_status_t parse(const char *text, const unit_t *units, apr_int64_t *va
     while (apr_isdigit(*end)) {
         end++;
     }
-    if (end == digits || end - digits > 15) {
+    if (end == digits || end - digits > 18) {
         return GC_EINPUT;
     }
     number = apr_atoi64(text);

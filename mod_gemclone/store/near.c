@@ -94,7 +94,8 @@ void gc_near_put(gc_near_t *near, const gc_near_key_t *key, const char *body, ap
     shard_t *shard = shard_of(near, key);
     entry_t *entry, **at;
 
-    if (len > near->bytes / 8 || !(entry = malloc(sizeof(*entry) + len))) {
+    if (sizeof(*entry) + len > near->bytes || len > near->bytes / 8
+        || !(entry = malloc(sizeof(*entry) + len))) {
         return;
     }
     entry->key = *key;

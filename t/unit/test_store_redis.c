@@ -94,6 +94,7 @@ static void test_url_refused(void **state)
         "redis://localhost:x", "redis://localhost:63790x", "redis://localhost:65536", "redis://localhost:99999",
         "redis://localhost:-1",
     };
+    int accepted = 0;
     size_t i;
 
     (void)state;
@@ -101,9 +102,12 @@ static void test_url_refused(void **state)
         gc_redis_options_t o = {0};
 
         if (gc_redis_url_parse(pool, urls[i], &o) != GC_EINPUT) {
-            fail_msg("accepted %s as port %d, database %d", urls[i], o.port, o.database);
+            print_error("accepted \"%s\" as host \"%s\", port %d, database %d\n", urls[i], o.host, o.port,
+                        o.database);
+            accepted++;
         }
     }
+    assert_int_equal(accepted, 0);
 }
 
 /* --- Commands -------------------------------------------------------------- */
@@ -282,16 +286,11 @@ static void test_no_answer(void **state)
     assert_string_equal(get("a", "b"), "failed");
     check_elapsed(begin, 0, SLOW_MS);
     assert_int_equal(count_connections(fd), 1);
-    until_it_tries_again();
-    begin = apr_time_now();
-    assert_int_equal(gc_redis_ping(redis, pool), APR_EGENERAL);
-    check_elapsed(begin, TIMEOUT_MS - 10, TIMEOUT_MS + SLOW_MS);
-    assert_int_equal(count_connections(fd), 1);
     check_logged("GEM0301 ");
     close(fd);
 }
 
-/* Nobody accepts, and the queue of those who wait for it is full: TCP only. */
+/* An address that nothing answers from. */
 static void test_no_connection(void **state)
 {
     apr_time_t begin;
@@ -357,25 +356,22 @@ static void test_late_answer(void **state)
     check_logged("GEM0301 GEM0302 ");
 }
 
-/* An error is a failure like any other: out of memory, at its most likely. */
-static void test_error_replies(void **state)
+/* An error is a failure like any other: out of memory, at its most likely. The only connection there
+ * may be is not lost by it. */
+static void test_error_reply(void **state)
 {
-    int i;
-
     (void)state;
     options.connections = 1;
     create();
     assert_int_equal(set("a", "one"), APR_SUCCESS);
-    for (i = 0; i < 2; i++) {
-        TELL("CONFIG SET maxmemory 1");
-        assert_int_equal(set("a", "two"), APR_EGENERAL);
-        check_logged("GEM0301 ");
-        TELL("CONFIG SET maxmemory 0");
-        assert_string_equal(get("a", "b"), "failed"); /* for a second, no matter what */
-        until_it_tries_again();
-        assert_string_equal(get("a", "b"), "one nil");
-        check_logged("GEM0302 ");
-    }
+    TELL("CONFIG SET maxmemory 1");
+    assert_int_equal(set("a", "two"), APR_EGENERAL);
+    check_logged("GEM0301 ");
+    TELL("CONFIG SET maxmemory 0");
+    assert_string_equal(get("a", "b"), "failed"); /* for a second, no matter what */
+    until_it_tries_again();
+    assert_string_equal(get("a", "b"), "one nil");
+    check_logged("GEM0302 ");
 }
 
 /* --- The end of a server and its return ------------------------------------- */
@@ -545,7 +541,6 @@ static int teardown(void **state)
 {
     (void)state;
     apr_pool_destroy(pool);
-    unlink(server.pid ? "" : server.socket);
     return 0;
 }
 
@@ -580,7 +575,7 @@ int main(void)
         REDIS_TEST(test_no_connection),
         REDIS_TEST(test_dripping_answer),
         REDIS_TEST(test_late_answer),
-        REDIS_TEST(test_error_replies),
+        REDIS_TEST(test_error_reply),
         REDIS_TEST(test_restart),
         REDIS_TEST(test_callers),
         REDIS_TEST(test_bound_of_connections),
