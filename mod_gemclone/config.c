@@ -365,9 +365,26 @@ void gc_config_reset(apr_pool_t *pconf)
     mappings = apr_array_make(pconf, 2, sizeof(gc_mapping_t));
 }
 
-const apr_array_header_t *gc_config_mappings(void)
+static int is_below(const char *path, const char *base)
 {
-    return mappings;
+    apr_size_t len = strlen(base);
+
+    return len == 0
+           || (path && strncmp(path, base, len) == 0 && (path[len] == '/' || path[len] == '\0'));
+}
+
+const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *path)
+{
+    int i;
+
+    for (i = 0; i < mappings->nelts; i++) {
+        const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
+
+        if ((m->server == server || !m->server->is_virtual) && is_below(path, m->base)) {
+            return m;
+        }
+    }
+    return NULL;
 }
 
 int gc_config_is_mapped(const server_rec *server)

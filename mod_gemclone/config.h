@@ -74,8 +74,9 @@ void *gc_location_merge(apr_pool_t *pool, void *base, void *add);
 /* Forgets the mappings of an earlier pass; call it in pre_config. */
 void gc_config_reset(apr_pool_t *pconf);
 
-/* All mappings of the configuration: gc_mapping_t. */
-const apr_array_header_t *gc_config_mappings(void);
+/* The mapping that a path of a server falls under, or NULL; a path that is not
+ * known (NULL) falls under one of the whole server only. */
+const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *path);
 
 /* Whether the API is mapped into a server: in it, or in the main server for all. */
 int gc_config_is_mapped(const server_rec *server);

@@ -81,6 +81,22 @@ static void child_stopping(apr_pool_t *pchild, int graceful)
 
 /* --- Requests ------------------------------------------------------------ */
 
+/* A path that climbs out of the root is the client's fault: httpd would answer the
+ * same, but log an error. Before it knows the location, so by the mappings. */
+static int refuse_climbing(request_rec *r)
+{
+    const char *path = r->parsed_uri.path;
+
+    if (!path || *path != '/' || (!strstr(path, "..") && !strcasestr(path, "%2e"))
+        || !gc_config_mapping_of(r->server, path)) {
+        return DECLINED;
+    }
+    return ap_normalize_path(apr_pstrdup(r->pool, path),
+                             AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_DECODE_UNRESERVED)
+               ? DECLINED
+               : HTTP_BAD_REQUEST;
+}
+
 /* There is no file behind our addresses: nobody is to look for one. */
 static int translate_name(request_rec *r)
 {
@@ -88,12 +104,14 @@ static int translate_name(request_rec *r)
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);
+    ap_set_module_config(r->request_config, &gemclone_module, r);
     return OK;
 }
 
+/* In this hook httpd has taken the location's settings away: translate_name left a note. */
 static int map_to_storage(request_rec *r)
 {
-    return is_ours(r) ? OK : DECLINED;
+    return ap_get_module_config(r->request_config, &gemclone_module) ? OK : DECLINED;
 }
 
 static int fixups(request_rec *r)
@@ -123,6 +141,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(refuse_climbing, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_FIRST);

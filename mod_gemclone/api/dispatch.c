@@ -82,39 +82,80 @@ static int is_json(const request_rec *r)
     return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
 }
 
-/* Reads the body up to its bound. */
+/* A body that is being read. */
+typedef struct {
+    char *bytes;
+    apr_size_t len, size; /* size: one more than may come, to tell too much */
+} body_t;
+
+/* Adds a bucket's data, up to the body's size. */
+static apr_status_t add_bucket(body_t *body, apr_bucket *bucket)
+{
+    const char *data;
+    apr_size_t len, room = body->size - body->len;
+    apr_status_t rv = apr_bucket_read(bucket, &data, &len, APR_BLOCK_READ);
+
+    if (rv == APR_SUCCESS) {
+        len = len < room ? len : room;
+        memcpy(body->bytes + body->len, data, len);
+        body->len += len;
+    }
+    return rv;
+}
+
+/* Reads until the end of the stream, or until the body has its size. */
+static apr_status_t read_buckets(request_rec *r, body_t *body)
+{
+    apr_bucket_brigade *in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    apr_status_t rv = APR_SUCCESS;
+    int ended = 0;
+
+    while (rv == APR_SUCCESS && !ended && body->len < body->size) {
+        apr_bucket *b;
+
+        rv = ap_get_brigade(r->input_filters, in, AP_MODE_READBYTES, APR_BLOCK_READ,
+                            (apr_off_t)(body->size - body->len));
+        for (b = APR_BRIGADE_FIRST(in);
+             rv == APR_SUCCESS && !ended && b != APR_BRIGADE_SENTINEL(in); b = APR_BUCKET_NEXT(b)) {
+            ended = APR_BUCKET_IS_EOS(b);
+            rv = APR_BUCKET_IS_METADATA(b) ? APR_SUCCESS : add_bucket(body, b);
+        }
+        apr_brigade_cleanup(in);
+    }
+    return rv;
+}
+
+/* The body's announced length, or -1. */
+static apr_int64_t announced_length(const gc_request_t *q)
+{
+    const char *text = apr_table_get(q->r->headers_in, "Content-Length");
+
+    return text ? apr_atoi64(text) : -1;
+}
+
 static int read_body(gc_request_t *q, apr_size_t *len)
 {
-    request_rec *r = q->r;
-    apr_size_t max = (apr_size_t)q->service->config->max_body, size, have = 0;
-    char *bytes;
-    long got = 1;
-    int rv = ap_setup_client_block(r, REQUEST_CHUNKED_DECHUNK);
+    apr_size_t max = (apr_size_t)q->service->config->max_body;
+    apr_int64_t announced = announced_length(q);
+    body_t body = {.size = (announced >= 0 ? (apr_size_t)announced : max) + 1};
+    apr_status_t rv;
 
-    if (rv != OK) {
-        return gc_answer_error(q, rv, NULL);
+    body.bytes = apr_palloc(q->pool, body.size);
+    rv = read_buckets(q->r, &body);
+    if (rv == AP_FILTER_ERROR) {
+        return rv; /* a filter has answered */
     }
-    if (r->remaining > (apr_off_t)max) {
+    if (rv != APR_SUCCESS) {
+        q->r->connection->keepalive = AP_CONN_CLOSE;
+        return gc_answer_error(q, ap_map_http_request_error(rv, HTTP_BAD_REQUEST),
+                               "The body could not be read to its end.");
+    }
+    if (body.len > max) {
         return too_large(q);
     }
-    size = r->remaining ? (apr_size_t)r->remaining : max;
-    bytes = apr_palloc(q->pool, size + 2);
-    if (ap_should_client_block(r)) {
-        while (got > 0 && have <= size) {
-            got = ap_get_client_block(r, bytes + have, size + 1 - have);
-            have += got > 0 ? (apr_size_t)got : 0;
-        }
-    }
-    if (got < 0) {
-        r->connection->keepalive = AP_CONN_CLOSE;
-        return gc_answer_error(q, HTTP_BAD_REQUEST, "The body could not be read to its end.");
-    }
-    if (have > max) {
-        return too_large(q);
-    }
-    bytes[have] = '\0';
-    q->raw = bytes;
-    *len = have;
+    body.bytes[body.len < body.size ? body.len : body.size - 1] = '\0';
+    q->raw = body.bytes;
+    *len = body.len;
     return GO_ON;
 }
 
@@ -123,14 +164,14 @@ static int check_body(gc_request_t *q)
     gc_rule_limits_t limits = {.prompt = q->service->config->max_prompt};
     gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY,
                             .detail = "The body breaks a rule; errors tells which."};
-    const char *length = apr_table_get(q->r->headers_in, "Content-Length"), *why;
+    const char *why;
     apr_size_t len = 0;
     int rv;
 
     if (!q->route->rules) {
         return GO_ON;
     }
-    if (length && apr_atoi64(length) > q->service->config->max_body) {
+    if (announced_length(q) > q->service->config->max_body) {
         return too_large(q);
     }
     if (!is_json(q->r)) {

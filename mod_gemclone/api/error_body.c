@@ -7,37 +7,12 @@
 
 #include <http_protocol.h>
 #include <http_request.h>
-#include <string.h>
 #include <util_filter.h>
 
 #include "config.h"
 #include "core/problem.h"
 
 static const char name[] = "GEMCLONE_ERROR_BODY";
-
-/* The error may have come before httpd looked up the location, or could read the path. */
-static int is_below(const char *uri, const char *base)
-{
-    apr_size_t len = strlen(base);
-
-    return len == 0
-           || (uri && strncmp(uri, base, len) == 0 && (uri[len] == '/' || uri[len] == '\0'));
-}
-
-static int is_ours(const request_rec *r)
-{
-    const apr_array_header_t *mappings = gc_config_mappings();
-    int i;
-
-    for (i = 0; i < mappings->nelts; i++) {
-        const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
-
-        if ((m->server == r->server || !m->server->is_virtual) && is_below(r->uri, m->base)) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 /* Puts the problem in the place of httpd's page. */
 static apr_status_t write_problem(ap_filter_t *f, apr_bucket_brigade *page)
@@ -71,7 +46,8 @@ static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *page)
 
 static void insert(request_rec *r)
 {
-    if (ap_is_HTTP_ERROR(r->status) && is_ours(r)) {
+    /* The error may have come before httpd looked up the location, or could read the path. */
+    if (ap_is_HTTP_ERROR(r->status) && gc_config_mapping_of(r->server, r->uri)) {
         ap_add_output_filter(name, NULL, r, r->connection);
     }
 }
