@@ -140,14 +140,19 @@ int gc_cache_get(gc_cache_t *cache, apr_pool_t *pool, gc_cache_kind_e kind, cons
 void gc_cache_put(gc_cache_t *cache, apr_pool_t *pool, const gc_cache_slot_t *slot,
                   const char *body, apr_size_t len)
 {
+    char *value;
+
     if (!slot->version) {
         return;
     }
     put_near(cache, slot, body, len);
+    value = apr_palloc(pool, VERSION_LEN + len);
+    memcpy(value, slot->version, VERSION_LEN);
+    memcpy(value + VERSION_LEN, body, len);
     /* A value that could not be kept is read from Postgres again: no harm done. */
-    (void)!gc_redis_set(
-        cache->options.redis, pool, key_of(cache, pool, kinds[slot->near.kind], &slot->near.user),
-        apr_pstrcat(pool, slot->version, body, NULL), VERSION_LEN + len, cache->options.ttl, 0);
+    (void)!gc_redis_set(cache->options.redis, pool,
+                        key_of(cache, pool, kinds[slot->near.kind], &slot->near.user), value,
+                        VERSION_LEN + len, cache->options.ttl, 0);
 }
 
 void gc_cache_forget(gc_cache_t *cache, apr_pool_t *pool, const gc_uuid_t *user)
@@ -157,12 +162,13 @@ void gc_cache_forget(gc_cache_t *cache, apr_pool_t *pool, const gc_uuid_t *user)
     if (!cache->options.redis) {
         return;
     }
-    move_counter(cache, user);
     if (gc_redis_set(cache->options.redis, pool, key_of(cache, pool, 'v', user), new_version(pool),
                      VERSION_LEN, VERSION_TTL, 0)
         != APR_SUCCESS) {
         __atomic_store_n(&cache->options.shared->distrust_until, until, __ATOMIC_SEQ_CST);
     }
+    /* Last: under the new counter nobody finds the old value in Redis any more. */
+    move_counter(cache, user);
 }
 
 const char *gc_cache_version_prefix(const gc_cache_t *cache, apr_pool_t *pool)

@@ -49,7 +49,7 @@ GC_MUST_CHECK apr_status_t gc_cache_create(apr_pool_t *pool, const gc_cache_opti
 /* Where an answer that was not found belongs once it was made. */
 typedef struct gc_cache_slot_t {
     gc_near_key_t near;
-    const char *version; /* NULL: nowhere but near, if there */
+    const char *version; /* NULL: nowhere, since Redis' word is missing */
 } gc_cache_slot_t;
 
 /* Returns whether there was an answer; *body is in the pool. If not, slot is

@@ -10,9 +10,10 @@
 #include "store/redis.h"
 
 enum {
-    TIMEOUT_MS = 150,
+    PATIENT_MS = 5000, /* where time is no matter */
+    TIMEOUT_MS = 200,
     CONNECT_MS = 100,
-    SLOW_MS = 150, /* what a busy machine may add to anything */
+    SLOW_MS = 300, /* what a busy machine may add to anything */
     CALLERS = 6,
 };
 
@@ -277,6 +278,7 @@ static void test_no_answer(void **state)
     apr_time_t begin;
 
     (void)state;
+    options.timeout = MS(TIMEOUT_MS);
     create();
     begin = apr_time_now();
     assert_int_equal(gc_redis_ping(redis, pool), APR_EGENERAL);
@@ -333,6 +335,7 @@ static void test_dripping_answer(void **state)
     (void)state;
     drip_fd = listen_only();
     assert_int_equal(pthread_create(&thread, NULL, drip_thread, NULL), 0);
+    options.timeout = MS(TIMEOUT_MS);
     create();
     begin = apr_time_now();
     assert_int_equal(gc_redis_ping(redis, pool), APR_EGENERAL);
@@ -346,6 +349,7 @@ static void test_dripping_answer(void **state)
 static void test_late_answer(void **state)
 {
     (void)state;
+    options.timeout = MS(TIMEOUT_MS);
     create();
     assert_int_equal(set("a", "one"), APR_SUCCESS);
     assert_int_equal(set("b", "two"), APR_SUCCESS);
@@ -493,6 +497,7 @@ static void test_bound_of_connections(void **state)
 
     (void)state;
     options.connections = 2;
+    options.timeout = MS(TIMEOUT_MS);
     create();
     run_callers(callers, 1);
     for (i = 0; i < CALLERS; i++) {
@@ -511,6 +516,7 @@ static void test_one_looks(void **state)
     int fd = listen_only(), i, waited = 0;
 
     (void)state;
+    options.timeout = MS(TIMEOUT_MS);
     create();
     assert_int_equal(gc_redis_ping(redis, pool), APR_EGENERAL);
     assert_int_equal(count_connections(fd), 1);
@@ -532,7 +538,7 @@ static int setup(void **state)
     (void)state;
     server_clean();
     forget_logged();
-    options = (gc_redis_options_t){.path = server.socket, .timeout = MS(TIMEOUT_MS),
+    options = (gc_redis_options_t){.path = server.socket, .timeout = MS(PATIENT_MS),
                                    .connect_timeout = MS(CONNECT_MS), .connections = 8, .log = &log_sink};
     return apr_pool_create(&pool, NULL);
 }
