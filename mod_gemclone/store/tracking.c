@@ -22,6 +22,7 @@ struct gc_tracking_t {
     gc_tracking_handler_t handler;
     redisAsyncContext *connections[CONNECTIONS];
     struct event *timer;
+    long long ear_id; /* as Redis knows that client */
     int hears;
     int unanswered; /* beats */
 };
@@ -80,27 +81,6 @@ static void connected_cb(const redisAsyncContext *c, int status)
     }
 }
 
-/* ["message", "__redis__:invalidate", [key, …] or nil] */
-static void heard_cb(redisAsyncContext *c, void *data, void *baton)
-{
-    const redisReply *reply = data, *keys;
-    gc_tracking_t *t = baton;
-    size_t i;
-
-    if (!c->data || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
-        || strcmp(reply->element[0]->str, "message") != 0) {
-        return;
-    }
-    keys = reply->element[2];
-    if (keys->type != REDIS_REPLY_ARRAY) {
-        t->handler.changed(t->handler.baton, NULL, 0);
-        return;
-    }
-    for (i = 0; i < keys->elements; i++) {
-        t->handler.changed(t->handler.baton, keys->element[i]->str, keys->element[i]->len);
-    }
-}
-
 static int is_error(const redisReply *reply)
 {
     return !reply || reply->type == REDIS_REPLY_ERROR;
@@ -114,6 +94,45 @@ static void tracking_cb(redisAsyncContext *c, void *reply, void *baton)
     }
 }
 
+/* The ear is open: now the voice may tell Redis to speak to it. */
+static void redirect(gc_tracking_t *t)
+{
+    if (t->connections[VOICE]) {
+        redisAsyncCommand(t->connections[VOICE], tracking_cb, t,
+                          "CLIENT TRACKING ON REDIRECT %lld BCAST PREFIX %s", t->ear_id, t->prefix);
+    }
+}
+
+/* keys: an array of those that changed; nil: all of them may have. */
+static void tell(gc_tracking_t *t, const redisReply *keys)
+{
+    size_t i;
+
+    if (keys->type != REDIS_REPLY_ARRAY) {
+        t->handler.changed(t->handler.baton, NULL, 0);
+        return;
+    }
+    for (i = 0; i < keys->elements; i++) {
+        t->handler.changed(t->handler.baton, keys->element[i]->str, keys->element[i]->len);
+    }
+}
+
+/* ["subscribe", "__redis__:invalidate", 1], then ["message", …, keys] */
+static void heard_cb(redisAsyncContext *c, void *data, void *baton)
+{
+    const redisReply *reply = data;
+    gc_tracking_t *t = baton;
+
+    if (!c->data || !reply || reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) {
+        return;
+    }
+    if (strcmp(reply->element[0]->str, "subscribe") == 0) {
+        redirect(t);
+    } else if (strcmp(reply->element[0]->str, "message") == 0) {
+        tell(t, reply->element[2]);
+    }
+}
+
 static void pong_cb(redisAsyncContext *c, void *reply, void *baton)
 {
     gc_tracking_t *t = baton;
@@ -123,19 +142,16 @@ static void pong_cb(redisAsyncContext *c, void *reply, void *baton)
     }
 }
 
-/* The ear's id is known: it listens, and the voice tells Redis to speak to it. */
+/* The ear's id is known: it listens. */
 static void id_cb(redisAsyncContext *c, void *data, void *baton)
 {
     gc_tracking_t *t = baton;
     const redisReply *reply = data;
 
-    if (!c->data || is_error(reply) || reply->type != REDIS_REPLY_INTEGER) {
-        return;
+    if (c->data && !is_error(reply) && reply->type == REDIS_REPLY_INTEGER) {
+        t->ear_id = reply->integer;
+        redisAsyncCommand(t->connections[EAR], heard_cb, t, "SUBSCRIBE __redis__:invalidate");
     }
-    redisAsyncCommand(t->connections[EAR], heard_cb, t, "SUBSCRIBE __redis__:invalidate");
-    redisAsyncCommand(t->connections[VOICE], tracking_cb, t,
-                      "CLIENT TRACKING ON REDIRECT %lld BCAST PREFIX %s", reply->integer,
-                      t->prefix);
 }
 
 static void sign_in(const gc_tracking_t *t, redisAsyncContext *c)

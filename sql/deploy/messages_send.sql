@@ -23,7 +23,9 @@ CREATE FUNCTION gemclone.messages_send(
     p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer)
 RETURNS TABLE (n integer, outcome text, message_id bigint, reply_id bigint, sent_at timestamptz,
                prompts_used integer, prompts_limit integer)
-LANGUAGE plpgsql ROWS 64 AS $$
+LANGUAGE plpgsql ROWS 64
+-- Planning these statements anew for each call costs more than running them.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     today    CONSTANT date := (now() AT TIME ZONE 'UTC')::date;

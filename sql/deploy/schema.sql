@@ -16,6 +16,13 @@ EXCEPTION WHEN duplicate_object THEN
 END
 $$;
 
+-- Temporary tables are DDL too; PostgreSQL lets everybody make them.
+DO $$
+BEGIN
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;
+
 GRANT USAGE ON SCHEMA gemclone TO gemclone;
 ALTER DEFAULT PRIVILEGES IN SCHEMA gemclone REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
