@@ -159,7 +159,7 @@ static int read_command(check_t *check, gc_secret_t *secret, const char *command
         return secret_fault(check, secret, "exec: wants a command");
     }
     line = ap_get_exec_line(check->pool, argv[0], (const char *const *)argv);
-    if (!line) {
+    if (!line || !*line) {
         return secret_fault(
             check, secret, "%s gave no line: run it as the user that httpd is started as", argv[0]);
     }
@@ -360,10 +360,10 @@ static void check_redis(check_t *check)
 
     if (!gc_config_is_none(c->redis)
         && gc_redis_url_parse(check->pool, c->redis, &options) != APR_SUCCESS) {
+        /* The value is not shown: a password may stand in it. */
         fault(check, "GemcloneRedis",
-              "'%s' is not of the form redis://host:6379/0 or unix:/path"
-              " (a password goes into GemcloneRedisPassword)",
-              c->redis);
+              "not of the form redis://host:6379/0 or unix:/path"
+              " (a password goes into GemcloneRedisPassword)");
     }
     if (c->redis_username && !c->redis_password) {
         fault(check, "GemcloneRedisUsername", "needs GemcloneRedisPassword beside it");

@@ -7,6 +7,7 @@
 #include <apr_thread_mutex.h>
 #include <apr_uri.h>
 #include <hiredis/hiredis.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,7 +34,8 @@ apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_opti
         return *options->path == '/' ? APR_SUCCESS : GC_EINPUT;
     }
     if (apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme || !uri.hostname
-        || strcasecmp(uri.scheme, "redis") != 0 || uri.user || uri.query || uri.fragment) {
+        || strcasecmp(uri.scheme, "redis") != 0 || !*uri.hostname || uri.user || uri.query
+        || uri.fragment || (uri.port_str && (!uri.port || atoi(uri.port_str) > 65535))) {
         return GC_EINPUT;
     }
     if (uri.path && uri.path[0] && uri.path[1]

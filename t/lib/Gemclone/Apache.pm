@@ -14,7 +14,7 @@ use Mojo::Util qw(trim);
 # environment: of the process.
 has [qw(dir process)];
 has children    => 2;
-has threads     => 64;
+has threads     => 96;
 has port        => sub { free_port };
 has template    => sub { top->child('conf', 'dev.conf.in') };
 has values      => sub { {} };
