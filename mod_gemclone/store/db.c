@@ -67,30 +67,34 @@ apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options, gc_d
 
 /* While Postgres is away one caller a second tries to connect: the others are
  * told at once, instead of queueing behind a connect that takes its full time. */
+static int is_away(const gc_db_t *db)
+{
+    return db->down && apr_time_now() < db->down_until;
+}
+
 static apr_status_t enter(gc_db_t *db)
 {
     apr_time_t deadline = apr_time_now() + db->options.wait;
-    apr_status_t rv = APR_SUCCESS;
-    int refused;
+    apr_interval_time_t left = db->options.wait;
+    int away, enters;
 
     apr_thread_mutex_lock(db->mutex);
-    while (db->available == 0 && rv == APR_SUCCESS) {
-        apr_interval_time_t left = deadline - apr_time_now();
-
-        rv = left > 0 ? apr_thread_cond_timedwait(db->freed, db->mutex, left) : APR_TIMEUP;
+    while (!(away = is_away(db)) && db->available == 0 && left > 0) {
+        (void)apr_thread_cond_timedwait(db->freed, db->mutex, left);
+        left = deadline - apr_time_now();
     }
-    refused = db->down && apr_time_now() < db->down_until;
-    if (rv == APR_SUCCESS && !refused) {
+    enters = !away && db->available > 0;
+    if (enters) {
         db->available--;
         if (db->down) {
-            db->down_until = apr_time_now() + GC_DB_RETRY_AFTER;
+            db->down_until = apr_time_now() + GC_DB_RETRY_AFTER; /* one tries, the others go */
         }
     }
     apr_thread_mutex_unlock(db->mutex);
-    if (rv != APR_SUCCESS) {
+    if (!enters && !away) {
         gc_log(db->options.log, GEM0206, "no database connection became free in time");
     }
-    return rv != APR_SUCCESS || refused ? GC_EUNAVAILABLE : APR_SUCCESS;
+    return enters ? APR_SUCCESS : GC_EUNAVAILABLE;
 }
 
 static void leave(gc_db_t *db)
@@ -114,6 +118,7 @@ static void note_reach(gc_db_t *db, int reached)
     __atomic_store_n(&db->down, !reached, __ATOMIC_RELAXED);
     if (!reached) {
         db->down_until = apr_time_now() + GC_DB_RETRY_AFTER;
+        apr_thread_cond_broadcast(db->freed); /* nobody needs to wait for it */
     }
     apr_thread_mutex_unlock(db->mutex);
     if (changed) {
@@ -675,5 +680,6 @@ gc_uuid_t gc_db_uuid(const gc_db_result_t *result, int row, int column)
 
 apr_time_t gc_db_time(const gc_db_result_t *result, int row, int column)
 {
-    return gc_db_int(result, row, column, 0) + PG_EPOCH;
+    return PQgetisnull(result->rows, row, column) ? 0
+                                                  : gc_db_int(result, row, column, 0) + PG_EPOCH;
 }

@@ -19,7 +19,7 @@ static void read_message(const gc_db_result_t *rows, int row, gc_message_t *mess
     message->cached_tokens = gc_db_int(rows, row, 11, -1);
     message->thought_tokens = gc_db_int(rows, row, 12, -1);
     message->created = gc_db_time(rows, row, 13);
-    message->finished = gc_db_text(rows, row, 14) ? gc_db_time(rows, row, 14) : 0;
+    message->finished = gc_db_time(rows, row, 14);
 }
 
 apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

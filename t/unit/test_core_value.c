@@ -66,9 +66,11 @@ static void test_durations(void **state)
         {"9223372036855s", REFUSED},
         {"106751991d", INT64_C(106751991) * 86400 * APR_USEC_PER_SEC},
         {"106751992d", REFUSED},
-        {"999999999999999ms", INT64_C(999999999999999) * 1000},
-        {"9999999999999999ms", REFUSED},
-        {"000000000000000001", REFUSED},
+        {"9223372036854775ms", INT64_C(9223372036854775) * 1000},
+        {"9223372036854776ms", REFUSED},
+        /* At most 18 digits. */
+        {"000000000000000001", APR_USEC_PER_SEC},
+        {"0000000000000000001", REFUSED},
         {"18446744073709551617", REFUSED},
         {"", REFUSED},
         {"s", REFUSED},
@@ -103,8 +105,8 @@ static void test_sizes(void **state)
         {"2g", INT64_C(2) * 1024 * 1024 * 1024},
         {"8589934591G", INT64_C(8589934591) * 1024 * 1024 * 1024},
         {"8589934592G", REFUSED},
-        {"999999999999999", 999999999999999},
-        {"1000000000000000", REFUSED},
+        {"999999999999999999", 999999999999999999},
+        {"1000000000000000000", REFUSED},
         {"", REFUSED},
         {"K", REFUSED},
         {"-1", REFUSED},
@@ -123,9 +125,11 @@ static void test_integers(void **state)
 {
     static const unit_case_t cases[] = {
         {"0", 0},        {"-0", 0},         {"42", 42},
-        {"-42", -42},    {"010", 10},       {"999999999999999", 999999999999999},
-        {"-999999999999999", -999999999999999},
-        {"1000000000000000", REFUSED},
+        {"-42", -42},    {"010", 10},       {"9007199254740992", INT64_C(1) << 53},
+        {"999999999999999999", 999999999999999999},
+        {"-999999999999999999", -999999999999999999},
+        {"1000000000000000000", REFUSED},
+        {"9223372036854775808", REFUSED},
         {"", REFUSED},   {"-", REFUSED},    {"--1", REFUSED},
         {"+1", REFUSED}, {"1K", REFUSED},   {"1s", REFUSED},
         {"1-", REFUSED}, {"1.0", REFUSED},  {"1e3", REFUSED},
@@ -297,7 +301,7 @@ static void test_rfc3339(void **state)
 
 /* --- Cursors --------------------------------------------------------------- */
 
-static const apr_int64_t numbers[] = {0, 1, -1, 255, 256, 1795409257990896, INT64_MAX, INT64_MIN};
+static const apr_int64_t numbers[] = {0, 1, 255, 256, 1795409257990896, INT64_C(1) << 53};
 
 static void test_cursor_both_ways(void **state)
 {
@@ -340,6 +344,20 @@ static void test_cursor_made_up(void **state)
                 fail_msg("accepted \\x%02x at %d", (unsigned char)text[at], at);
             }
         }
+    }
+}
+
+/* Ids and times end where JavaScript's whole numbers do: what lies beyond never reaches Postgres. */
+static void test_cursor_beyond(void **state)
+{
+    static const apr_int64_t beyond[] = {-1, (INT64_C(1) << 53) + 1, INT64_MAX, INT64_MIN};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(beyond); i++) {
+        gc_cursor_t cursor = {.number = beyond[i], .id = uuid}, read;
+
+        assert_int_equal(gc_cursor_parse(gc_cursor_text(pool, &cursor), &read), GC_EINPUT);
     }
 }
 
@@ -418,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_rfc3339),
         cmocka_unit_test(test_cursor_both_ways),
         cmocka_unit_test(test_cursor_made_up),
+        cmocka_unit_test(test_cursor_beyond),
         cmocka_unit_test(test_cursor_junk),
         cmocka_unit_test(test_weight),
     };
