@@ -125,6 +125,21 @@ static apr_status_t read_buckets(request_rec *r, body_t *body)
     return rv;
 }
 
+/* The only encoding that httpd undoes. What it does not, must not be taken for a body. */
+static int is_encoding_known(const request_rec *r)
+{
+    const char *encoding = apr_table_get(r->headers_in, "Transfer-Encoding");
+
+    return !encoding || strcasecmp(encoding, "chunked") == 0;
+}
+
+/* The connection cannot go on: nobody knows where the body ends. */
+static int refuse_rest(gc_request_t *q, int status, const char *detail)
+{
+    q->r->connection->keepalive = AP_CONN_CLOSE;
+    return gc_answer_error(q, status, detail);
+}
+
 /* The body's announced length, or -1. */
 static apr_int64_t announced_length(const gc_request_t *q)
 {
@@ -146,9 +161,8 @@ static int read_body(gc_request_t *q, apr_size_t *len)
         return rv; /* a filter has answered */
     }
     if (rv != APR_SUCCESS) {
-        q->r->connection->keepalive = AP_CONN_CLOSE;
-        return gc_answer_error(q, ap_map_http_request_error(rv, HTTP_BAD_REQUEST),
-                               "The body could not be read to its end.");
+        return refuse_rest(q, ap_map_http_request_error(rv, HTTP_BAD_REQUEST),
+                           "The body could not be read to its end.");
     }
     if (body.len > max) {
         return too_large(q);
@@ -173,6 +187,9 @@ static int check_body(gc_request_t *q)
     }
     if (announced_length(q) > q->service->config->max_body) {
         return too_large(q);
+    }
+    if (!is_encoding_known(q->r)) {
+        return refuse_rest(q, HTTP_BAD_REQUEST, "The only transfer encoding is chunked.");
     }
     if (!is_json(q->r)) {
         return gc_answer_error(q, HTTP_UNSUPPORTED_MEDIA_TYPE,

@@ -41,8 +41,8 @@ static void test_code_form(void **state)
     }
 }
 
-/* Each digit at each place as often as the others, the leading zero too: 2,000 times of 20,000, with
- * a standard deviation of 42. A fair source is refused once in a hundred million runs. */
+/* Each digit at each place as often as the others, the leading zero too: 2,000 times of 20,000,
+ * with a standard deviation of 42. A fair source is refused once in a hundred million runs. */
 static void test_code_uniform(void **state)
 {
     enum { DIGITS = 6, CODES = 20000, EXPECTED = CODES / 10, TOLERANCE = 290 };
@@ -107,7 +107,8 @@ static void test_code_hash_is_stable(void **state)
 {
     static const unsigned char message[] = "\x0C\0\0\0\0\0\0\0+15551234567"
                                            "\x05\0\0\0\0\0\0\0login"
-                                           "\x06\0\0\0\0\0\0\0" "123456";
+                                           "\x06\0\0\0\0\0\0\0"
+                                           "123456";
     gc_hash_t key, hash, expected;
 
     (void)state;
@@ -126,7 +127,13 @@ static void test_key(void **state)
     static const struct {
         const char *secret;
         apr_size_t len;
-    } cases[] = {{"", 0},     {"\0", 1},     {"\0\0", 2}, {"a", 1}, {"a\0", 2}, {"a\0b", 3}, {"a\0c", 3},
+    } cases[] = {{"", 0},
+                 {"\0", 1},
+                 {"\0\0", 2},
+                 {"a", 1},
+                 {"a\0", 2},
+                 {"a\0b", 3},
+                 {"a\0c", 3},
                  {"0123456789012345678901234567890123456789012345678901234567890123456789", 70},
                  {"0123456789012345678901234567890123456789012345678901234567890123456788", 70}};
     gc_hash_t keys[COUNT(cases)];
@@ -183,7 +190,8 @@ static void test_refresh(void **state)
         tokens[i] = gc_code_refresh_new(pool, &hashes[i]);
         assert_int_equal(strlen(tokens[i]), 43);
         assert_int_equal(sodium_base642bin(bytes, sizeof(bytes), tokens[i], 43, NULL, &len, NULL,
-                                           sodium_base64_VARIANT_URLSAFE_NO_PADDING), 0);
+                                           sodium_base64_VARIANT_URLSAFE_NO_PADDING),
+                         0);
         assert_int_equal(len, 32);
         gc_code_fingerprint(&hash, tokens[i], NULL);
         assert_true(same(&hash, &hashes[i]));

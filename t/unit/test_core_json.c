@@ -53,7 +53,16 @@ static json_t *parse_good(const char *text)
 static void test_values(void **state)
 {
     static const char *const texts[] = {
-        "{}", "[]", "null", "true", "false", "0", "-1", "1.5", "\"\"", "\"text\"",
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "1.5",
+        "\"\"",
+        "\"text\"",
         "{\"a\":[1,2,{\"b\":null}],\"c\":\"d\"}",
         "{\"b\":1,\"a\":2}", /* the order stays */
         "9223372036854775807",
@@ -118,8 +127,9 @@ static void test_depth(void **state)
     (void)state;
     for (i = 0; i < 2; i++) {
         parse_good(nested(GC_JSON_DEPTH, kinds[i].open, "0", kinds[i].close));
-        assert_int_equal(parse(nested(GC_JSON_DEPTH + 1, kinds[i].open, "0", kinds[i].close), &value, &why),
-                         GC_EINPUT);
+        assert_int_equal(
+            parse(nested(GC_JSON_DEPTH + 1, kinds[i].open, "0", kinds[i].close), &value, &why),
+            GC_EINPUT);
         assert_string_equal(why, "The JSON is nested more than 32 levels deep.");
     }
     /* What was closed does not count, nor does what stands in strings. */
@@ -154,8 +164,8 @@ static void test_braces_in_strings(void **state)
     (void)state;
     memset(braces, '{', 100);
     braces[100] = '\0';
-    value = parse_good(apr_psprintf(pool, "[\"%s\",\"\\\"%s\",\"\\\\\\\"%s\",\"\\\\\"]", braces, braces,
-                                    braces));
+    value = parse_good(
+        apr_psprintf(pool, "[\"%s\",\"\\\"%s\",\"\\\\\\\"%s\",\"\\\\\"]", braces, braces, braces));
     assert_int_equal(json_array_size(value), 4);
     assert_string_equal(json_string_value(json_array_get(value, 0)), braces);
     assert_string_equal(json_string_value(json_array_get(value, 3)), "\\");
@@ -163,7 +173,10 @@ static void test_braces_in_strings(void **state)
 
 /* --- What is refused ------------------------------------------------------- */
 
-#define BYTES(text) {text, sizeof(text) - 1}
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 
 static void test_refused(void **state)
 {
@@ -171,30 +184,83 @@ static void test_refused(void **state)
         const char *bytes;
         apr_size_t len;
     } cases[] = {
-        BYTES(""), BYTES(" "), BYTES("{"), BYTES("["), BYTES("\""), BYTES("\"\\"), BYTES("\"a"),
-        BYTES("{\"a\""), BYTES("{\"a\":"), BYTES("{\"a\":1,"), BYTES("{\"a\":1,}"), BYTES("[1,]"),
-        BYTES("{} {}"), BYTES("{}x"), BYTES("]"), BYTES("}"), BYTES("[}"), BYTES("{]"),
-        BYTES("{a:1}"), BYTES("{'a':1}"), BYTES("{1:1}"), BYTES("nul"), BYTES("NULL"), BYTES("True"),
-        BYTES("NaN"), BYTES("Infinity"), BYTES("-"), BYTES("01"), BYTES("+1"), BYTES(".5"), BYTES("1."),
-        BYTES("0x1"), BYTES("1e"), BYTES("// c\n1"), BYTES("/* c */1"),
-        BYTES("\xEF\xBB\xBF{}"),             /* a byte order mark */
-        BYTES("{\"a\":1,\"a\":2}"),          /* a member twice */
+        BYTES(""),
+        BYTES(" "),
+        BYTES("{"),
+        BYTES("["),
+        BYTES("\""),
+        BYTES("\"\\"),
+        BYTES("\"a"),
+        BYTES("{\"a\""),
+        BYTES("{\"a\":"),
+        BYTES("{\"a\":1,"),
+        BYTES("{\"a\":1,}"),
+        BYTES("[1,]"),
+        BYTES("{} {}"),
+        BYTES("{}x"),
+        BYTES("]"),
+        BYTES("}"),
+        BYTES("[}"),
+        BYTES("{]"),
+        BYTES("{a:1}"),
+        BYTES("{'a':1}"),
+        BYTES("{1:1}"),
+        BYTES("nul"),
+        BYTES("NULL"),
+        BYTES("True"),
+        BYTES("NaN"),
+        BYTES("Infinity"),
+        BYTES("-"),
+        BYTES("01"),
+        BYTES("+1"),
+        BYTES(".5"),
+        BYTES("1."),
+        BYTES("0x1"),
+        BYTES("1e"),
+        BYTES("// c\n1"),
+        BYTES("/* c */1"),
+        BYTES("\xEF\xBB\xBF{}"),    /* a byte order mark */
+        BYTES("{\"a\":1,\"a\":2}"), /* a member twice */
         BYTES("{\"a\":{\"b\":1,\"b\":1}}"),
-        BYTES("{\"a\":1,\"\\u0061\":2}"),    /* spelt otherwise */
-        BYTES("\"\0\""), BYTES("{}\0"), BYTES("\0{}"), BYTES("\"a\nb\""), BYTES("\"\x01\""),
-        BYTES("{\"a\\u0000b\":1}"),          /* NUL in a member's name */
-        BYTES("\"\\x41\""), BYTES("\"\\u12\""), BYTES("\"\\u12g4\""), BYTES("\"\\'\""),
+        BYTES("{\"a\":1,\"\\u0061\":2}"), /* spelt otherwise */
+        BYTES("\"\0\""),
+        BYTES("{}\0"),
+        BYTES("\0{}"),
+        BYTES("\"a\nb\""),
+        BYTES("\"\x01\""),
+        BYTES("{\"a\\u0000b\":1}"), /* NUL in a member's name */
+        BYTES("\"\\x41\""),
+        BYTES("\"\\u12\""),
+        BYTES("\"\\u12g4\""),
+        BYTES("\"\\'\""),
         /* Surrogates without their other half. */
-        BYTES("\"\\ud800\""), BYTES("\"\\udc00\""), BYTES("\"\\ud800\\ud800\""),
-        BYTES("\"\\ud800\\u0041\""), BYTES("\"\\udc00\\ud800\""), BYTES("\"\\ud800x\""),
+        BYTES("\"\\ud800\""),
+        BYTES("\"\\udc00\""),
+        BYTES("\"\\ud800\\ud800\""),
+        BYTES("\"\\ud800\\u0041\""),
+        BYTES("\"\\udc00\\ud800\""),
+        BYTES("\"\\ud800x\""),
         /* What is not UTF-8: cut, alone, too long, surrogates, beyond U+10FFFF, Latin-1. */
-        BYTES("\"\xC3\""), BYTES("\"\xE2\x82\""), BYTES("\"\xF0\x9F\x98\""), BYTES("\"\x80\""),
-        BYTES("\"\xC0\x80\""), BYTES("\"\xC1\xBF\""), BYTES("\"\xE0\x80\x80\""),
-        BYTES("\"\xF0\x80\x80\x80\""), BYTES("\"\xED\xA0\x80\""), BYTES("\"\xED\xB0\x80\""),
-        BYTES("\"\xF4\x90\x80\x80\""), BYTES("\"\xF8\x88\x80\x80\x80\""), BYTES("\"\xFF\""),
-        BYTES("\"\xE4\""), BYTES("{\"\xFF\":1}"),
+        BYTES("\"\xC3\""),
+        BYTES("\"\xE2\x82\""),
+        BYTES("\"\xF0\x9F\x98\""),
+        BYTES("\"\x80\""),
+        BYTES("\"\xC0\x80\""),
+        BYTES("\"\xC1\xBF\""),
+        BYTES("\"\xE0\x80\x80\""),
+        BYTES("\"\xF0\x80\x80\x80\""),
+        BYTES("\"\xED\xA0\x80\""),
+        BYTES("\"\xED\xB0\x80\""),
+        BYTES("\"\xF4\x90\x80\x80\""),
+        BYTES("\"\xF8\x88\x80\x80\x80\""),
+        BYTES("\"\xFF\""),
+        BYTES("\"\xE4\""),
+        BYTES("{\"\xFF\":1}"),
         /* Numbers that nothing of ours could hold. */
-        BYTES("9223372036854775808"), BYTES("-9223372036854775809"), BYTES("1e999"), BYTES("-1e999"),
+        BYTES("9223372036854775808"),
+        BYTES("-9223372036854775809"),
+        BYTES("1e999"),
+        BYTES("-1e999"),
         BYTES("1000000000000000000000000000000000000000000000000000000000000000000000000000000000"),
     };
     const char *why;
@@ -234,7 +300,8 @@ static void test_why(void **state)
 /* Every prefix of a good text, and every byte of it exchanged: no crash, no leak. */
 static void test_broken_anywhere(void **state)
 {
-    static const char good[] = "{\"a\":[1,-2.5e3,\"\\ud83d\\ude00\\\"{\"],\"b\":{\"c\":null,\"d\":true}}";
+    static const char good[] =
+        "{\"a\":[1,-2.5e3,\"\\ud83d\\ude00\\\"{\"],\"b\":{\"c\":null,\"d\":true}}";
     char text[sizeof(good)];
     const char *why;
     json_t *value;

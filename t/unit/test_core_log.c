@@ -50,7 +50,8 @@ static int setup(void **state)
 static void test_formats(void **state)
 {
     (void)state;
-    gc_log(&gc_sink, GEM0402, "reply %ld: try %d of %s, %.3s, %5.1f%%", 42L, 3, "five", "abcdef", 99.5);
+    gc_log(&gc_sink, GEM0402, "reply %ld: try %d of %s, %.3s, %5.1f%%", 42L, 3, "five", "abcdef",
+           99.5);
     assert_int_equal(sink.writes, 1);
     assert_string_equal(sink.id, "GEM0402");
     assert_string_equal(sink.text, "reply 42: try 3 of five, abc,  99.5%");

@@ -60,7 +60,8 @@ static void check_rule(gc_rule_t rule, const rule_case_t *cases, size_t count)
         const gc_rule_t rules[] = {rule, {.member = NULL}};
         const char *body = cases[i].value ? apr_psprintf(pool, "{\"a\":%s}", cases[i].value) : "{}";
         const char *got = verdict(rules, body);
-        const char *expected = cases[i].wrong ? apr_pstrcat(pool, "/a: ", cases[i].wrong, NULL) : "ok";
+        const char *expected =
+            cases[i].wrong ? apr_pstrcat(pool, "/a: ", cases[i].wrong, NULL) : "ok";
 
         if (strcmp(got, expected) != 0) {
             fail_msg("%s: \"%s\", but \"%s\" expected", body, got, expected);
@@ -68,13 +69,16 @@ static void check_rule(gc_rule_t rule, const rule_case_t *cases, size_t count)
     }
 }
 
-#define CHECK_RULE(rule, ...) \
-    do { \
-        static const rule_case_t cases[] = {__VA_ARGS__}; \
-        check_rule((gc_rule_t)rule, cases, COUNT(cases)); \
+#define CHECK_RULE(rule, ...)                                                                      \
+    do {                                                                                           \
+        static const rule_case_t cases[] = {__VA_ARGS__};                                          \
+        check_rule((gc_rule_t)rule, cases, COUNT(cases));                                          \
     } while (0)
 
-#define RULE(...) {.member = "a", __VA_ARGS__}
+#define RULE(...)                                                                                  \
+    {                                                                                              \
+        .member = "a", __VA_ARGS__                                                                 \
+    }
 
 static void test_presence(void **state)
 {
@@ -100,12 +104,14 @@ static void test_no_string(void **state)
 static void test_blank(void **state)
 {
     (void)state;
-    CHECK_RULE(RULE(.max = 10), {"\"\"", "It must not be empty."}, {"\" \"", "It must not be empty."},
-               {"\" \\t\\r\\n\"", "It must not be empty."}, {"\" x \"", NULL});
+    CHECK_RULE(RULE(.max = 10), {"\"\"", "It must not be empty."},
+               {"\" \"", "It must not be empty."}, {"\" \\t\\r\\n\"", "It must not be empty."},
+               {"\" x \"", NULL});
     CHECK_RULE(RULE(.min = 1, .max = 10), {"\"\"", "It must not be empty."},
                {"\"   \"", "It must not be empty."}, {"\"x\"", NULL});
     CHECK_RULE(RULE(.flags = GC_RULE_BLANK, .max = 2), {"\"\"", NULL}, {"\"  \"", NULL},
                {"\"   \"", "It must have at most 2 characters."});
+    CHECK_RULE(RULE(.min = 3, .max = 10), {"\"     \"", "It must not be empty."});
     CHECK_RULE(RULE(.flags = GC_RULE_BLANK, .min = 1, .max = 10), {"\"\"", "It must not be empty."},
                {"\" \"", NULL});
 }
@@ -114,16 +120,17 @@ static void test_blank(void **state)
 static void test_length(void **state)
 {
     (void)state;
-    CHECK_RULE(RULE(.min = 3, .max = 4), {"\"ab\"", "It must have at least 3 characters."}, {"\"abc\"", NULL},
-               {"\"abcd\"", NULL}, {"\"abcde\"", "It must have at most 4 characters."},
-               {"\"\xC3\xA4\xC3\xB6\"", "It must have at least 3 characters."},
-               {"\"\xC3\xA4\xC3\xB6\xC3\xBC\xC3\x9F\"", NULL},
-               {"\"\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\"", NULL},
-               {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"", NULL},
-               {"\"\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\"", NULL},
-               {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"", "It must have at least 3 characters."},
-               {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"",
-                "It must have at most 4 characters."});
+    CHECK_RULE(
+        RULE(.min = 3, .max = 4), {"\"ab\"", "It must have at least 3 characters."},
+        {"\"abc\"", NULL}, {"\"abcd\"", NULL}, {"\"abcde\"", "It must have at most 4 characters."},
+        {"\"\xC3\xA4\xC3\xB6\"", "It must have at least 3 characters."},
+        {"\"\xC3\xA4\xC3\xB6\xC3\xBC\xC3\x9F\"", NULL},
+        {"\"\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\"", NULL},
+        {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"", NULL},
+        {"\"\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\\ud83d\\ude00\"", NULL},
+        {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"", "It must have at least 3 characters."},
+        {"\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\"",
+         "It must have at most 4 characters."});
     CHECK_RULE(RULE(.max = 0), {"\"a text of any length, since nothing bounds it\"", NULL});
 }
 
@@ -146,7 +153,8 @@ static void test_choices(void **state)
     CHECK_RULE(RULE(.choices = one), {"\"x\"", NULL}, {"\"\"", "It must be \"x\"."},
                {"\"X\"", "It must be \"x\"."}, {"\"x \"", "It must be \"x\"."});
     CHECK_RULE(RULE(.choices = two), {"\"y\"", NULL}, {"\"z\"", "It must be \"x\" or \"y\"."});
-    CHECK_RULE(RULE(.choices = three), {"\"z\"", NULL}, {"\"xy\"", "It must be \"x\", \"y\" or \"z\"."});
+    CHECK_RULE(RULE(.choices = three), {"\"z\"", NULL},
+               {"\"xy\"", "It must be \"x\", \"y\" or \"z\"."});
 }
 
 static void test_nul(void **state)
@@ -158,7 +166,8 @@ static void test_nul(void **state)
                {"\"x\\u0000\"", "It must not contain the character U+0000."},
                {"\"x\\u0000y\"", "It must not contain the character U+0000."},
                {"\"\\\\u0000\"", NULL});
-    CHECK_RULE(RULE(.choices = choices), {"\"x\\u0000\"", "It must not contain the character U+0000."});
+    CHECK_RULE(RULE(.choices = choices),
+               {"\"x\\u0000\"", "It must not contain the character U+0000."});
 }
 
 /* --- A rule's own check ---------------------------------------------------- */
@@ -176,8 +185,8 @@ static void test_own_check(void **state)
 {
     (void)state;
     checks = 0;
-    CHECK_RULE(RULE(.flags = GC_RULE_NULLABLE, .max = 4, .check = check_cb), {NULL, NULL}, {"null", NULL},
-               {"1", "It must be a string."}, {"\"\"", "It must not be empty."},
+    CHECK_RULE(RULE(.flags = GC_RULE_NULLABLE, .max = 4, .check = check_cb), {NULL, NULL},
+               {"null", NULL}, {"1", "It must be a string."}, {"\"\"", "It must not be empty."},
                {"\"other\"", "It must have at most 4 characters."},
                {"\"a\\u0000\"", "It must not contain the character U+0000."});
     assert_int_equal(checks, 0);
@@ -197,8 +206,8 @@ static const gc_rule_t form[] = {
 
 static void test_no_object(void **state)
 {
-    static const char *const bodies[] = {"null", "true", "1", "\"number\"", "[]",
-                                         "[{\"number\":\"1\",\"purpose\":\"login\"}]"};
+    static const char *const bodies[] = {
+        "null", "true", "1", "\"number\"", "[]", "[{\"number\":\"1\",\"purpose\":\"login\"}]"};
     size_t i;
 
     (void)state;
@@ -211,7 +220,8 @@ static void test_all_that_is_wrong(void **state)
 {
     (void)state;
     assert_string_equal(verdict(form, "{\"number\":\"1\",\"purpose\":\"login\"}"), "ok");
-    assert_string_equal(verdict(form, "{\"name\":\"x\",\"purpose\":\"reset\",\"number\":\"1\"}"), "ok");
+    assert_string_equal(verdict(form, "{\"name\":\"x\",\"purpose\":\"reset\",\"number\":\"1\"}"),
+                        "ok");
     assert_string_equal(verdict(form, "{}"), "/number: It is required.\n/purpose: It is required.");
     assert_string_equal(verdict(form, "{\"name\":\"long\",\"purpose\":\"x\",\"number\":12}"),
                         "/number: It must be a string.\n"
@@ -222,9 +232,12 @@ static void test_all_that_is_wrong(void **state)
 static void test_other_members(void **state)
 {
     (void)state;
-    assert_string_equal(verdict(form, "{\"number\":\"1\",\"purpose\":\"login\",\"Number\":1,\"x\":[{}],"
-                                      "\"\":null}"), "ok");
-    assert_string_equal(verdict(form, "{\"Number\":\"1\",\"purpose\":\"login\"}"), "/number: It is required.");
+    assert_string_equal(verdict(form,
+                                "{\"number\":\"1\",\"purpose\":\"login\",\"Number\":1,\"x\":[{}],"
+                                "\"\":null}"),
+                        "ok");
+    assert_string_equal(verdict(form, "{\"Number\":\"1\",\"purpose\":\"login\"}"),
+                        "/number: It is required.");
 }
 
 /* --- The answer ------------------------------------------------------------ */
@@ -254,10 +267,12 @@ static void test_problem(void **state)
         {{.status = 422, .detail = "\"<&>\\\n\xC3\xA4"},
          "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
          "\"detail\":\"\\\"<&>\\\\\\n\xC3\xA4\"}"},
-        {{.status = 418}, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":418,"
-                          "\"detail\":\"Bad Request\"}"},
-        {{.status = 507}, "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\",\"status\":507,"
-                          "\"detail\":\"Internal Server Error\"}"},
+        {{.status = 418},
+         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":418,"
+         "\"detail\":\"Bad Request\"}"},
+        {{.status = 507},
+         "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\",\"status\":507,"
+         "\"detail\":\"Internal Server Error\"}"},
     };
     size_t i;
 
@@ -275,11 +290,12 @@ static void test_problem_fields(void **state)
     gc_problem_field_add(pool, &problem, "", "It must be an object.");
     gc_problem_field_add(pool, &problem, "/a", "It must be \"x\".");
     gc_problem_field_add(pool, &problem, "/b", "It is required.");
-    check_problem(&problem, "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
-                            "\"detail\":\"The body breaks rules.\",\"errors\":["
-                            "{\"pointer\":\"\",\"detail\":\"It must be an object.\"},"
-                            "{\"pointer\":\"/a\",\"detail\":\"It must be \\\"x\\\".\"},"
-                            "{\"pointer\":\"/b\",\"detail\":\"It is required.\"}]}");
+    check_problem(&problem,
+                  "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
+                  "\"detail\":\"The body breaks rules.\",\"errors\":["
+                  "{\"pointer\":\"\",\"detail\":\"It must be an object.\"},"
+                  "{\"pointer\":\"/a\",\"detail\":\"It must be \\\"x\\\".\"},"
+                  "{\"pointer\":\"/b\",\"detail\":\"It is required.\"}]}");
 }
 
 /* RFC 9110's phrases, of every status that this server sends. */
@@ -289,16 +305,26 @@ static void test_titles(void **state)
         int status;
         const char *title;
     } cases[] = {
-        {400, "Bad Request"},           {401, "Unauthorized"},
-        {403, "Forbidden"},             {404, "Not Found"},
-        {405, "Method Not Allowed"},    {406, "Not Acceptable"},
-        {408, "Request Timeout"},       {409, "Conflict"},
-        {411, "Length Required"},       {413, "Content Too Large"},
-        {414, "URI Too Long"},          {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},    {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},     {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"}, {501, "Not Implemented"},
-        {502, "Bad Gateway"},           {503, "Service Unavailable"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
     };
     size_t i;
@@ -307,9 +333,11 @@ static void test_titles(void **state)
     for (i = 0; i < COUNT(cases); i++) {
         gc_problem_t problem = {.status = cases[i].status};
 
-        check_problem(&problem, apr_psprintf(pool, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
-                                                   "\"detail\":\"%s\"}",
-                                             cases[i].title, cases[i].status, cases[i].title));
+        check_problem(&problem,
+                      apr_psprintf(pool,
+                                   "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,"
+                                   "\"detail\":\"%s\"}",
+                                   cases[i].title, cases[i].status, cases[i].title));
     }
 }
 

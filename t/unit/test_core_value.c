@@ -124,16 +124,27 @@ static void test_sizes(void **state)
 static void test_integers(void **state)
 {
     static const unit_case_t cases[] = {
-        {"0", 0},        {"-0", 0},         {"42", 42},
-        {"-42", -42},    {"010", 10},       {"9007199254740992", INT64_C(1) << 53},
+        {"0", 0},
+        {"-0", 0},
+        {"42", 42},
+        {"-42", -42},
+        {"010", 10},
+        {"9007199254740992", INT64_C(1) << 53},
         {"999999999999999999", 999999999999999999},
         {"-999999999999999999", -999999999999999999},
         {"1000000000000000000", REFUSED},
         {"9223372036854775808", REFUSED},
-        {"", REFUSED},   {"-", REFUSED},    {"--1", REFUSED},
-        {"+1", REFUSED}, {"1K", REFUSED},   {"1s", REFUSED},
-        {"1-", REFUSED}, {"1.0", REFUSED},  {"1e3", REFUSED},
-        {" 1", REFUSED}, {"1\n", REFUSED},
+        {"", REFUSED},
+        {"-", REFUSED},
+        {"--1", REFUSED},
+        {"+1", REFUSED},
+        {"1K", REFUSED},
+        {"1s", REFUSED},
+        {"1-", REFUSED},
+        {"1.0", REFUSED},
+        {"1e3", REFUSED},
+        {" 1", REFUSED},
+        {"1\n", REFUSED},
     };
 
     (void)state;
@@ -148,8 +159,8 @@ static const gc_uuid_t uuid = {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 
 
 static void test_uuid_both_ways(void **state)
 {
-    static const gc_uuid_t zero, ones = {{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-                                          255, 255, 255, 255, 255}};
+    static const gc_uuid_t zero,
+        ones = {{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}};
     gc_uuid_t read;
 
     (void)state;
@@ -166,8 +177,8 @@ static void test_uuid_both_ways(void **state)
 /* Each wrong character at each place, each wrong length. */
 static void test_uuid_wrong_forms(void **state)
 {
-    static const char wrong[] = {'g', 'G', '-', ' ', '_', '.', '{', '\0', '\n', '/', ':', '@', '`',
-                                 '0', '\xC3'};
+    static const char wrong[] = {'g',  'G', '-', ' ', '_', '.', '{',   '\0',
+                                 '\n', '/', ':', '@', '`', '0', '\xC3'};
     char text[GC_UUID_TEXT + 2];
     gc_uuid_t read;
     apr_size_t at, i;
@@ -190,7 +201,8 @@ static void test_uuid_wrong_forms(void **state)
     memcpy(text, uuid_text, sizeof(uuid_text));
     text[GC_UUID_TEXT] = '0';
     for (i = 0; i < sizeof(text); i++) {
-        assert_int_equal(gc_uuid_parse(&read, text, i), i == GC_UUID_TEXT ? APR_SUCCESS : GC_EINPUT);
+        assert_int_equal(gc_uuid_parse(&read, text, i),
+                         i == GC_UUID_TEXT ? APR_SUCCESS : GC_EINPUT);
     }
     assert_int_equal(gc_uuid_parse(&read, "0123456789abcdeffedcba9876543210----", 36), GC_EINPUT);
     assert_int_equal(gc_uuid_parse(&read, "012345-6-89ab-cdef-fedc-ba98-6543210", 36), GC_EINPUT);
@@ -249,7 +261,8 @@ static void test_phone(void **state)
         {"tel:+15551234567", "+1", NULL},
         {"*5551234567", "+1", NULL},
         {"\xEF\xBC\x91\x35\x35\x35\x31\x32\x33\x34", "+1", NULL}, /* U+FF11 */
-        {"\xD9\xA1\xD9\xA2\xD9\xA3\xD9\xA4\xD9\xA5\xD9\xA6\xD9\xA7", "+1", NULL}, /* Arabic digits */
+        {"\xD9\xA1\xD9\xA2\xD9\xA3\xD9\xA4\xD9\xA5\xD9\xA6\xD9\xA7", "+1",
+         NULL}, /* Arabic digits */
     };
     size_t i;
 
@@ -313,7 +326,8 @@ static void test_cursor_both_ways(void **state)
         const char *text = gc_cursor_text(pool, &cursor);
 
         assert_int_equal(strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                      "0123456789-_"), 32);
+                                      "0123456789-_"),
+                         32);
         assert_int_equal(strlen(text), 32);
         assert_int_equal(gc_cursor_parse(text, &read), APR_SUCCESS);
         assert_true(read.number == numbers[i]);
@@ -347,7 +361,8 @@ static void test_cursor_made_up(void **state)
     }
 }
 
-/* Ids and times end where JavaScript's whole numbers do: what lies beyond never reaches Postgres. */
+/* Ids and times end where JavaScript's whole numbers do: what lies beyond never reaches Postgres.
+ */
 static void test_cursor_beyond(void **state)
 {
     static const apr_int64_t beyond[] = {-1, (INT64_C(1) << 53) + 1, INT64_MAX, INT64_MIN};
@@ -398,8 +413,14 @@ static void test_weight(void **state)
     static const struct {
         const char *text;
         int weight;
-    } cases[] = {{NULL, 0},   {"", 1},        {"a", 2},     {"abcd", 2},
-                 {"abcde", 3}, {"abcdefgh", 3}, {"\xF0\x9F\x98\x80", 2}, {"\xC3\xA4\xC3\xB6\xC3\xBC", 3}};
+    } cases[] = {{NULL, 0},
+                 {"", 1},
+                 {"a", 2},
+                 {"abcd", 2},
+                 {"abcde", 3},
+                 {"abcdefgh", 3},
+                 {"\xF0\x9F\x98\x80", 2},
+                 {"\xC3\xA4\xC3\xB6\xC3\xBC", 3}};
     size_t i;
 
     (void)state;

@@ -280,7 +280,8 @@ static void *hammer_thread(void *baton)
         key.user.bytes[15] = (unsigned char)user;
         told(expected, sizeof(expected), user, key.stamp);
         if (i % 3 == 0) {
-            gc_near_put(near, &key, expected, strlen(expected), apr_time_now() + apr_time_from_sec(60));
+            gc_near_put(near, &key, expected, strlen(expected),
+                        apr_time_now() + apr_time_from_sec(60));
         } else if (gc_near_get(near, own, &key, &body, &len)) {
             hammer->hits++;
             hammer->wrong += len != strlen(expected) || memcmp(body, expected, len) != 0;
@@ -344,16 +345,11 @@ static int group_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        NEAR_TEST(test_hit),
-        NEAR_TEST(test_what_differs_is_another),
-        NEAR_TEST(test_stamp),
-        NEAR_TEST(test_replacement),
-        NEAR_TEST(test_expiry),
-        NEAR_TEST(test_least_recently_used),
-        NEAR_TEST(test_huge_body),
-        NEAR_TEST(test_many),
-        NEAR_TEST(test_no_room),
-        NEAR_TEST(test_hammer),
+        NEAR_TEST(test_hit),       NEAR_TEST(test_what_differs_is_another),
+        NEAR_TEST(test_stamp),     NEAR_TEST(test_replacement),
+        NEAR_TEST(test_expiry),    NEAR_TEST(test_least_recently_used),
+        NEAR_TEST(test_huge_body), NEAR_TEST(test_many),
+        NEAR_TEST(test_no_room),   NEAR_TEST(test_hammer),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -84,15 +84,36 @@ static void test_url(void **state)
 static void test_url_refused(void **state)
 {
     static const char *const urls[] = {
-        "", "redis", "redis:", "redis://", "redis:///1", "redis:/run/redis.sock", "localhost", "localhost:6379",
-        "rediss://localhost", "http://localhost", "unix:", "unix:redis.sock",
-        "redis://localhost/x", "redis://localhost/1x", "redis://localhost/1/2", "redis://localhost/-1",
-        "redis://localhost/65536", "redis://localhost/99999999999999999999", "redis://localhost?db=1",
-        "redis://localhost/1?x", "redis://localhost#x",
+        "",
+        "redis",
+        "redis:",
+        "redis://",
+        "redis:///1",
+        "redis:/run/redis.sock",
+        "localhost",
+        "localhost:6379",
+        "rediss://localhost",
+        "http://localhost",
+        "unix:",
+        "unix:redis.sock",
+        "redis://localhost/x",
+        "redis://localhost/1x",
+        "redis://localhost/1/2",
+        "redis://localhost/-1",
+        "redis://localhost/65536",
+        "redis://localhost/99999999999999999999",
+        "redis://localhost?db=1",
+        "redis://localhost/1?x",
+        "redis://localhost#x",
         /* A password does not belong into what is logged. */
-        "redis://user@localhost", "redis://user:secret@localhost", "redis://:secret@localhost",
+        "redis://user@localhost",
+        "redis://user:secret@localhost",
+        "redis://:secret@localhost",
         /* Ports that there are not. */
-        "redis://localhost:x", "redis://localhost:63790x", "redis://localhost:65536", "redis://localhost:99999",
+        "redis://localhost:x",
+        "redis://localhost:63790x",
+        "redis://localhost:65536",
+        "redis://localhost:99999",
         "redis://localhost:-1",
     };
     int accepted = 0;
@@ -103,8 +124,8 @@ static void test_url_refused(void **state)
         gc_redis_options_t o = {0};
 
         if (gc_redis_url_parse(pool, urls[i], &o) != GC_EINPUT) {
-            print_error("accepted \"%s\" as host \"%s\", port %d, database %d\n", urls[i], o.host, o.port,
-                        o.database);
+            print_error("accepted \"%s\" as host \"%s\", port %d, database %d\n", urls[i], o.host,
+                        o.port, o.database);
             accepted++;
         }
     }
@@ -137,7 +158,8 @@ static void test_any_bytes(void **state)
 
     (void)state;
     create();
-    assert_int_equal(gc_redis_set(redis, pool, keys[0], bytes, sizeof(bytes), MS(60000), 0), APR_SUCCESS);
+    assert_int_equal(gc_redis_set(redis, pool, keys[0], bytes, sizeof(bytes), MS(60000), 0),
+                     APR_SUCCESS);
     assert_int_equal(gc_redis_get2(redis, pool, keys, values), APR_SUCCESS);
     assert_int_equal(values[0].len, sizeof(bytes));
     assert_memory_equal(values[0].data, bytes, sizeof(bytes));
@@ -166,7 +188,8 @@ static void test_ttl(void **state)
     (void)state;
     create();
     assert_int_equal(gc_redis_set(redis, pool, "a", "one", 3, MS(50), 0), APR_SUCCESS);
-    assert_int_equal(gc_redis_set(redis, pool, "b", "two", 3, apr_time_from_sec(86400), 0), APR_SUCCESS);
+    assert_int_equal(gc_redis_set(redis, pool, "b", "two", 3, apr_time_from_sec(86400), 0),
+                     APR_SUCCESS);
     ask(ttl, sizeof(ttl), "PTTL b");
     assert_in_range(atoi(ttl), 86390000, 86400000);
     apr_sleep(MS(60));
@@ -360,8 +383,8 @@ static void test_late_answer(void **state)
     check_logged("GEM0301 GEM0302 ");
 }
 
-/* An error is a failure like any other: out of memory, at its most likely. The only connection there
- * may be is not lost by it. */
+/* An error is a failure like any other: out of memory, at its most likely. The only connection
+ * there may be is not lost by it. */
 static void test_error_reply(void **state)
 {
     (void)state;
@@ -421,7 +444,8 @@ static void *caller_thread(void *baton)
 
         keys[0] = keys[1] = key;
         if (rv == APR_SUCCESS && (rv = gc_redis_get2(redis, own, keys, values)) == APR_SUCCESS) {
-            caller->wrong += values[0].len != strlen(key) || memcmp(values[1].data, key, strlen(key)) != 0;
+            caller->wrong +=
+                values[0].len != strlen(key) || memcmp(values[1].data, key, strlen(key)) != 0;
         }
         caller->good += rv == APR_SUCCESS;
         caller->failed += rv != APR_SUCCESS;
@@ -538,8 +562,11 @@ static int setup(void **state)
     (void)state;
     server_clean();
     forget_logged();
-    options = (gc_redis_options_t){.path = server.socket, .timeout = MS(PATIENT_MS),
-                                   .connect_timeout = MS(CONNECT_MS), .connections = 8, .log = &log_sink};
+    options = (gc_redis_options_t){.path = server.socket,
+                                   .timeout = MS(PATIENT_MS),
+                                   .connect_timeout = MS(CONNECT_MS),
+                                   .connections = 8,
+                                   .log = &log_sink};
     return apr_pool_create(&pool, NULL);
 }
 

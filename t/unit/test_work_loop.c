@@ -57,7 +57,7 @@ static void note_call(void *baton)
     }
 }
 
-#define NOTE(name, value, ...) \
+#define NOTE(name, value, ...)                                                                     \
     note_t name = {.task = {.call = note_call, .baton = &name}, .number = value, __VA_ARGS__}
 
 static void end_call(void *baton)
@@ -177,7 +177,8 @@ static void test_post_itself(void **state)
     again_t again = {.task = {.call = again_call, .baton = &again}};
 
     (void)state;
-    assert_int_equal(event_base_once(gc_loop_base(loop), -1, EV_TIMEOUT, fired_cb, &again, &soon), 0);
+    assert_int_equal(event_base_once(gc_loop_base(loop), -1, EV_TIMEOUT, fired_cb, &again, &soon),
+                     0);
     gc_loop_post(loop, &again.task);
     gc_loop_run(loop);
     assert_true(again.fired);
@@ -227,7 +228,8 @@ static void post_call(void *baton)
 {
     post_t *post = baton;
 
-    many.wrong += post->number != many.seen[post->poster] || !pthread_equal(pthread_self(), many.thread);
+    many.wrong +=
+        post->number != many.seen[post->poster] || !pthread_equal(pthread_self(), many.thread);
     many.seen[post->poster]++;
     if (++many.total == POSTERS * POSTS) {
         gc_loop_end(loop);
@@ -255,8 +257,8 @@ static void test_many_posters(void **state)
     many.thread = pthread_self();
     for (i = 0; i < POSTERS; i++) {
         for (k = 0; k < POSTS; k++) {
-            many.posts[i][k] = (post_t){.task = {.call = post_call, .baton = &many.posts[i][k]},
-                                        .poster = i, .number = k};
+            many.posts[i][k] = (post_t){
+                .task = {.call = post_call, .baton = &many.posts[i][k]}, .poster = i, .number = k};
         }
         assert_int_equal(pthread_create(&threads[i], NULL, poster_thread, many.posts[i]), 0);
     }
@@ -461,7 +463,7 @@ static int group_teardown(void **state)
     return 0;
 }
 
-#define LOOP_TEST(name)      cmocka_unit_test_setup_teardown(name, loop_setup, teardown)
+#define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, loop_setup, teardown)
 #define COMPANION_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)

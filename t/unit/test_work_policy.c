@@ -13,7 +13,7 @@
 #include "work/policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define S(n)         apr_time_from_sec(n)
+#define S(n) apr_time_from_sec(n)
 
 enum { TRIES = 5 }; /* GemcloneGeminiTries */
 
@@ -68,7 +68,8 @@ static void test_rows(void **state)
     (void)state;
     for (i = 0; i < COUNT(rows); i++) {
         for (tries = 1; tries <= TRIES + 3; tries++) {
-            const gc_gemini_outcome_t outcome = {.verdict = GC_GEMINI_FAILED, .retry = rows[i].retry,
+            const gc_gemini_outcome_t outcome = {.verdict = GC_GEMINI_FAILED,
+                                                 .retry = rows[i].retry,
                                                  .error = GC_GEMINI_ERROR_UPSTREAM};
             const gc_job_t job = {.tries = tries, .fallback = rows[i].fallback};
             const gc_decision_t decision = gc_policy_decide(rows[i].policy, &job, &outcome);
@@ -140,7 +141,8 @@ static void test_refunds(void **state)
     (void)state;
     for (i = 0; i < COUNT(rows); i++) {
         for (k = 0; k < COUNT(policies); k++) {
-            gc_gemini_outcome_t outcome = {.verdict = rows[i].verdict, .error = rows[i].error,
+            gc_gemini_outcome_t outcome = {.verdict = rows[i].verdict,
+                                           .error = rows[i].error,
                                            .prompt_blocked = rows[i].prompt_blocked,
                                            .retry = GC_GEMINI_RETRY_NO};
             const gc_job_t job = {.tries = 1};
@@ -168,7 +170,8 @@ static range_t delays_of(apr_interval_time_t backoff, int tries, gc_gemini_retry
                          apr_interval_time_t delay)
 {
     const gc_policy_t policy = {.tries = 1000, .backoff = backoff};
-    const gc_gemini_outcome_t outcome = {.verdict = GC_GEMINI_FAILED, .retry = retry, .delay = delay};
+    const gc_gemini_outcome_t outcome = {
+        .verdict = GC_GEMINI_FAILED, .retry = retry, .delay = delay};
     const gc_job_t job = {.tries = tries};
     range_t range = {.least = INT64_MAX, .most = INT64_MIN};
     int i;
@@ -200,16 +203,18 @@ static void test_backoff(void **state)
         int tries;
         apr_interval_time_t full;
     } cases[] = {
-        {S(1), 1, S(1)},   {S(1), 2, S(2)},   {S(1), 3, S(4)},    {S(1), 4, S(8)},   {S(1), 5, S(16)},
-        {S(1), 6, S(32)},  {S(1), 7, S(60)},  {S(1), 8, S(60)},   {S(1), 100, S(60)}, {S(1), 999, S(60)},
-        {S(45), 1, S(45)}, {S(45), 2, S(60)}, {S(60), 1, S(60)},  {S(86400), 1, S(60)}, {S(7), 2, S(14)},
-        {1000, 1, 1000},   {1000, 2, 2000},   {INT64_MAX, 1, S(60)}, {INT64_MAX / 2, 2, S(60)},
+        {S(1), 1, S(1)},    {S(1), 2, S(2)},       {S(1), 3, S(4)},           {S(1), 4, S(8)},
+        {S(1), 5, S(16)},   {S(1), 6, S(32)},      {S(1), 7, S(60)},          {S(1), 8, S(60)},
+        {S(1), 100, S(60)}, {S(1), 999, S(60)},    {S(45), 1, S(45)},         {S(45), 2, S(60)},
+        {S(60), 1, S(60)},  {S(86400), 1, S(60)},  {S(7), 2, S(14)},          {1000, 1, 1000},
+        {1000, 2, 2000},    {INT64_MAX, 1, S(60)}, {INT64_MAX / 2, 2, S(60)},
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        check_spread(delays_of(cases[i].backoff, cases[i].tries, GC_GEMINI_RETRY_YES, 0), cases[i].full);
+        check_spread(delays_of(cases[i].backoff, cases[i].tries, GC_GEMINI_RETRY_YES, 0),
+                     cases[i].full);
     }
 }
 
@@ -246,7 +251,8 @@ static void test_fallback_at_once(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(kinds); i++) {
-        const gc_gemini_outcome_t outcome = {.verdict = GC_GEMINI_FAILED, .retry = kinds[i], .delay = S(34)};
+        const gc_gemini_outcome_t outcome = {
+            .verdict = GC_GEMINI_FAILED, .retry = kinds[i], .delay = S(34)};
         const gc_job_t job = {.tries = TRIES};
         const gc_decision_t decision = gc_policy_decide(&backed, &job, &outcome);
 
