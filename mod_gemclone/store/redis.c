@@ -7,7 +7,7 @@
 #include <apr_thread_mutex.h>
 #include <apr_uri.h>
 #include <hiredis/hiredis.h>
-#include <stdlib.h>
+#include <poll.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,7 +27,7 @@ struct gc_redis_t {
 apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_options_t *options)
 {
     apr_uri_t uri;
-    apr_int64_t database = 0;
+    apr_int64_t database = 0, port = 6379;
 
     if (strncasecmp(url, "unix:", 5) == 0) {
         options->path = url + 5;
@@ -35,7 +35,7 @@ apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_opti
     }
     if (apr_uri_parse(pool, url, &uri) != APR_SUCCESS || !uri.scheme || !uri.hostname
         || strcasecmp(uri.scheme, "redis") != 0 || !*uri.hostname || uri.user || uri.query
-        || uri.fragment || (uri.port_str && (!uri.port || atoi(uri.port_str) > 65535))) {
+        || uri.fragment) {
         return GC_EINPUT;
     }
     if (uri.path && uri.path[0] && uri.path[1]
@@ -43,8 +43,12 @@ apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_opti
             || database > 65535)) {
         return GC_EINPUT;
     }
+    if (uri.port_str
+        && (gc_unit_integer(uri.port_str, &port) != APR_SUCCESS || port < 1 || port > 65535)) {
+        return GC_EINPUT;
+    }
     options->host = uri.hostname;
-    options->port = uri.port ? uri.port : 6379;
+    options->port = (int)port;
     options->database = (int)database;
     return APR_SUCCESS;
 }
@@ -58,9 +62,34 @@ static struct timeval timeval_of(apr_interval_time_t interval)
     return tv;
 }
 
-static int accepted(redisContext *context, int argc, const char **argv)
+/* Sends a command and waits for its reply; NULL: the connection is of no more use.
+ * hiredis bounds each read, but not their sum: a reply that trickles would hold the
+ * caller for as long as it likes. */
+static redisReply *converse(const gc_redis_options_t *o, redisContext *context, int argc,
+                            const char **argv, const size_t *lens)
 {
-    redisReply *reply = redisCommandArgv(context, argc, argv, NULL);
+    apr_time_t deadline = apr_time_now() + o->timeout;
+    void *reply = NULL;
+    int sent = redisAppendCommandArgv(context, argc, argv, lens) != REDIS_OK;
+
+    while (!sent && redisBufferWrite(context, &sent) == REDIS_OK) {
+    }
+    while (!context->err && redisGetReplyFromReader(context, &reply) == REDIS_OK && !reply) {
+        struct pollfd fd = {.fd = context->fd, .events = POLLIN};
+        apr_interval_time_t left = deadline - apr_time_now();
+
+        if (left <= 0 || poll(&fd, 1, (int)(left / 1000) + 1) == 0) {
+            context->err = REDIS_ERR_IO;
+        } else {
+            redisBufferRead(context);
+        }
+    }
+    return reply;
+}
+
+static int accepted(const gc_redis_options_t *o, redisContext *context, int argc, const char **argv)
+{
+    redisReply *reply = converse(o, context, argc, argv, NULL);
     int good = reply && reply->type != REDIS_REPLY_ERROR;
 
     if (reply) {
@@ -76,8 +105,8 @@ static int sign_in(const gc_redis_options_t *o, redisContext *context)
     const char *select[] = {"SELECT", database};
 
     apr_snprintf(database, sizeof(database), "%d", o->database);
-    return (!o->password || accepted(context, o->username ? 3 : 2, auth))
-           && (!o->database || accepted(context, 2, select));
+    return (!o->password || accepted(o, context, o->username ? 3 : 2, auth))
+           && (!o->database || accepted(o, context, 2, select));
 }
 
 static redisContext *open_connection(const gc_redis_options_t *o)
@@ -193,7 +222,7 @@ static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int argc, const cha
     if (!context) {
         return APR_EGENERAL;
     }
-    *reply = redisCommandArgv(context, argc, argv, lens);
+    *reply = converse(&redis->options, context, argc, argv, lens);
     checkin(redis, context);
     if (*reply) {
         apr_pool_cleanup_register(pool, *reply, free_reply_cb, apr_pool_cleanup_null);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Unit tests of the Redis client, against a real one and against servers that misbehave.
  */
-#include "test_store_support.h"
+#include "store_support.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>

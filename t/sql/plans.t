@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# At a million messages no statement reads a big table from end to end: not as the module runs it, not inside the
+# functions that it calls, not by a plan made for any parameters.
+#
+# Postgres itself tells: auto_explain logs the plan of everything that runs while requests go through the server.
+use Mojo::Base -strict, -signatures;
+
+use Gemclone::Check;
+use Gemclone::Stack;
+use Gemclone::Statements;
+use Mojo::File qw(path);
+use Mojo::JSON qw(decode_json);
+use Test::More;
+use Time::HiRes qw(sleep);
+
+use constant {USERS => 20_000, ROOMS => 50_000, MESSAGES => 1_000_000, BIG => 5_000};
+
+my $stack = Gemclone::Stack->start(
+    fsync      => 0,
+    children   => 1,
+    directives => ['GemcloneQuota basic unlimited', 'GemcloneLease 1s', 'GemcloneDatabaseTimeout 20s', 'GemcloneGeminiBackoff 50ms'],
+    postgres   => {settings => {
+        shared_preload_libraries         => 'auto_explain',
+        'auto_explain.log_min_duration'  => 0,
+        'auto_explain.log_nested_statements' => 'on',
+        'auto_explain.log_format'        => 'json',
+        'auto_explain.log_level'         => 'log',
+        shared_buffers                   => '512MB',
+        max_wal_size                     => '8GB',
+        autovacuum                       => 'off',
+        log_line_prefix                  => '',
+    }},
+);
+$stack->log->expect(qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
+my $dbh = $stack->dbh;
+my %SQL = Gemclone::Statements->all;
+
+# Rows as years of use leave them: rooms of many sizes, most users idle, a queue that another site does not work off.
+sub fill () {
+    $dbh->do($_) for 'SET auto_explain.log_min_duration = -1', q{SET session_replication_role = 'replica'},
+        q{INSERT INTO gemclone.users (e164, mobile_number) SELECT '+1444' || lpad(i::text, 7, '0'), i FROM generate_series(1, } . USERS . ') i',
+        q{CREATE TEMP TABLE u AS SELECT id, row_number() OVER () - 1 AS n FROM gemclone.users},
+        q{INSERT INTO gemclone.chatrooms (user_id, title, created_at)
+            SELECT u.id, 'Room', now() - i * interval '1 min' FROM generate_series(1, } . ROOMS . q{) i JOIN u ON u.n = i % } . USERS,
+        q{CREATE TEMP TABLE r AS SELECT id, user_id, row_number() OVER () - 1 AS n FROM gemclone.chatrooms},
+        q{INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
+            SELECT r.id, 2 * i + k, CASE k WHEN 1 THEN 2 * i END, CASE k WHEN 1 THEN 'gemini' ELSE 'user' END, 'done', 'Hello', 2
+            FROM generate_series(1, } . MESSAGES / 2 . q{) i JOIN r ON r.n = i % } . ROOMS . q{, generate_series(0, 1) k},
+        q{SELECT setval('gemclone.message_id', 3 * } . MESSAGES . ')',
+        q{INSERT INTO gemclone.sessions (user_id, purpose) SELECT id, 'login' FROM u, generate_series(1, 3)},
+        q{INSERT INTO gemclone.otps SELECT e164, 'login', '\\x00', now() FROM gemclone.users},
+        q{INSERT INTO gemclone.otp_tries SELECT e164, 1, now() FROM gemclone.users},
+        q{INSERT INTO gemclone.usage (user_id, day, prompts) SELECT id, current_date - i, 3 FROM u, generate_series(0, 4) i},
+        q{INSERT INTO gemclone.idempotency SELECT id, 'key-' || i, '\\x00', '{}' FROM u, generate_series(1, 3) i},
+        q{INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
+            SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date FROM gemclone.messages m JOIN r ON r.id = m.room_id
+            WHERE m.sender = 'gemini' AND r.n < 20000 AND m.id < 200000 LIMIT 20000},
+        'ANALYZE', q{SET session_replication_role = 'origin'};
+    return;
+}
+
+# Every plan that Postgres has logged: {text, plan}.
+sub plans () {
+    my $log = path($stack->postgres->log)->slurp;
+    return map { my $logged = decode_json($_); {text => $logged->{'Query Text'}, plan => $logged->{Plan}} }
+        $log =~ /^LOG:  duration: .*?plan:\n((?:\t.*\n|\s*[{}].*\n)+)/mg;
+}
+
+# The tables that a plan reads from end to end.
+sub scanned ($node) {
+    return (($node->{'Node Type'} eq 'Seq Scan' ? $node->{'Relation Name'} : ()), map { scanned($_) } @{$node->{Plans} // []});
+}
+
+# Requests that make the module run everything that it has.
+sub use_everything () {
+    my $user = $stack->new_user;
+    $user->get($_) for '/readyz', '/user/me';
+    my @rooms = map { $user->room } 1 .. 3;
+    $user->rooms;
+    my $page = $user->get('/chat/chatroom?limit=1')->json;
+    $user->get("/chat/chatroom?limit=1&cursor=$page->{next_cursor}");
+    $user->get("/chat/chatroom/$rooms[0]");
+    $user->patch("/chat/chatroom/$rooms[0]", {title => 'x'});
+    $user->delete("/chat/chatroom/$rooms[2]");
+    my @replies;
+    for my $prompt ('Hello', 'And [[delay=1500]]', '[[status=503]] [[times=1]]', '[[status=400]]') {
+        push @replies, $user->send($rooms[0], $prompt, 'Idempotency-Key' => "key $prompt" =~ s/\W/_/gr)->{reply}{id};
+    }
+    all_at_once map { $user->transaction(POST => "/message/$rooms[1]", {content => "Prompt $_"}) } 1 .. 10;
+    $user->post("/message/$rooms[0]", {content => 'Hello'}, 'Idempotency-Key' => 'key_Hello');
+    $user->wait_reply($rooms[0], $_) for @replies;
+    $user->messages($rooms[0]);
+    $page = $user->get("/message/$rooms[0]?limit=2")->json;
+    $user->get("/message/$rooms[0]?limit=2&cursor=$page->{next_cursor}");
+    eventually(sub { !grep { $_->{status} =~ /pending|generating/ } @{$user->messages($rooms[1])} });
+    return $user->get('/chat/chatroom')->code;
+}
+
+fill;
+my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
+    WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
+cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
+is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions usage users)], 'and every table is big';
+
+is use_everything(), 200, 'a user has used everything';
+sleep 0.5;
+my @plans = plans;
+cmp_ok scalar @plans, '>', 100, 'Postgres has told its plans';
+for my $name (sort keys %SQL) {
+    ok scalar(grep { index($_->{text}, $SQL{$name}) >= 0 } @plans), "$name has run";
+}
+my @nested = grep { my $plan = $_; !grep { index($plan->{text}, $_) >= 0 } values %SQL } @plans;
+cmp_ok scalar(grep { $_->{text} =~ /INSERT INTO gemclone\.messages/ } @nested), '>', 0, 'so has what functions hold inside';
+
+my %bad;
+for my $plan (@plans) {
+    $bad{"$_ by: " . $plan->{text} =~ s/\s+/ /gr} = 1 for grep { $BIG{$_} } scanned($plan->{plan});
+}
+is_deeply [sort keys %bad], [], 'no big table was read from end to end';
+
+# And as Postgres would plan it once and for all, which it may do for what it has prepared.
+$dbh->do('SET plan_cache_mode = force_generic_plan');
+for my $name (sort keys %SQL) {
+    my $count = Gemclone::Statements->parameters($SQL{$name});
+    $dbh->do("PREPARE generic_\L$name\E AS $SQL{$name}", {pg_direct => 1});
+    my $arguments = $count ? '(' . join(', ', ('NULL') x $count) . ')' : '';
+    my ($json) = $dbh->selectrow_array("EXPLAIN (FORMAT json) EXECUTE generic_\L$name\E$arguments");
+    is_deeply [grep { $BIG{$_} } scanned(decode_json($json)->[0]{Plan})], [], "$name needs none either when planned for any parameters";
+}
+done_testing;
