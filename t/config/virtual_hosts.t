@@ -12,7 +12,7 @@ use Gemclone::Token;
 use Mojo::File qw(path);
 use Test::More;
 
-plan tests => 10;
+plan tests => 12;
 
 my $dir = temp_dir;
 # Our configuration without its <Location "/">: here the hosts say where the API is.
@@ -35,8 +35,11 @@ my %HOST = (
     'twice.test'  => [engine('/one'), engine('/two')],
     'hole.test'   => [engine('/'), engine('/files', 'Off')],
     'static.test' => [],
+    'small.test'  => [engine('/'), 'GemcloneMaxBody 1K', 'GemcloneMaxPrompt 10', 'GemcloneCountryCode +91'],
+    'exec.test'   => [engine('/'), 'GemcloneTokenKey said "exec:/bin/echo ' . 'k3y' x 20 . '"'],
 );
-my %BASE = ('root.test' => '', 'api.test' => '/api', 'deep.test' => '/a/b', 'twice.test' => '/one', 'hole.test' => '', 'main.test' => '/shared');
+my %BASE = ('root.test' => '', 'api.test' => '/api', 'deep.test' => '/a/b', 'twice.test' => '/one', 'hole.test' => '', 'small.test' => '', 'exec.test' => '',
+    'main.test' => '/shared');
 
 $stack->apache->directives([
     qq{<Directory "$dir/htdocs">}, 'Require all granted', '</Directory>',
@@ -77,7 +80,7 @@ subtest 'prefixes' => sub {
         is $client->request(OPTIONS => '/chat/chatroom')->code, 204, 'methods are told';
         my $user = user($host);
         my $room = $user->room($host);
-        like $user->ask($room, "Hello $host"), qr/^You said: Hello \Q$host\E\./, 'replies come';
+        like $user->ask($room, 'Hello!'), qr/^You said: Hello!\./, 'replies come';
     }
     answer_ok client('twice.test', $_)->get('/healthz'), 200, "twice.test has it below $_" for '/one', '/two';
     answer_ok client($_, '/shared')->get('/healthz'), 200, "what the main server maps is there in $_" for 'api.test', 'static.test';
@@ -158,6 +161,26 @@ subtest 'other settings' => sub {
     my $room = $deep->room;
     my $sent = $deep->send($room, 'Which model?');
     is $deep->wait_reply($room, $sent->{reply}{id})->{model}, 'gemini-3.6-flash', 'models';
+};
+
+subtest 'limits and countries' => sub {
+    my $small = client('small.test');
+    problem_ok $small->post('/auth/signup', {mobile_number => Gemclone::Client->new_number, more => 'x' x 1100}), 413, 'another size of bodies';
+    $small->sign_up('9876543210');
+    is $stack->dbh->selectrow_array(q{SELECT e164 FROM gemclone.users WHERE mobile_number = '9876543210'}), '+919876543210',
+        'another country';
+    $small->sign_in('+91 98765 43210');
+    my $room = $small->room;
+    problem_ok $small->post("/message/$room", {content => 'x' x 11}), 422, 'another length of prompts', errors => ['/content'];
+    answer_ok $small->post("/message/$room", {content => "\x{1F600}" x 10}), 201, 'in characters';
+};
+
+subtest 'a key that a command says' => sub {
+    my $user = user('exec.test');
+    my ($header, $claims) = Gemclone::Token->parts($user->token);
+    is $header->{kid}, 'said', 'signs';
+    answer_ok $user->get('/user/me', Authorization => 'Bearer ' . Gemclone::Token->make($header, $claims, 'k3y' x 20)), 200,
+        'it is what the command said, without the line\'s end';
 };
 
 subtest 'one user in two hosts of one database' => sub {
