@@ -56,6 +56,9 @@ typedef struct gc_db_t gc_db_t;
 GC_MUST_CHECK apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options,
                                         gc_db_t **db);
 
+/* Postgres counts time in microseconds from the year 2000: that, as APR has it. */
+#define GC_DB_EPOCH (APR_INT64_C(946684800) * APR_USEC_PER_SEC)
+
 /* Arguments $1, $2, … in the order they are added. Texts must stay as they are
  * until the statement has run. NULL stands for SQL's NULL. */
 enum { GC_DB_PARAMS = 16 };
