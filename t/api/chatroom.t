@@ -31,13 +31,15 @@ for my $base (@BASES) {
         my $got = answer_ok($user->get("$base/$room->{id}"), 200, 'it can be got');
         is_deeply [sort keys %$got], [qw(chatroom message)], 'the members of the answer';
         is_deeply $got->{chatroom}, $room, 'it is the same';
-        is_deeply answer_ok($user->get("$base/" . uc $room->{id}), 200, 'also by capitals')->{chatroom}, $room, 'the same';
+        is_deeply answer_ok($user->get("$base/" . uc $room->{id}), 200, 'also by capitals')->{chatroom}, $room,
+            'the same';
 
         my $list = answer_ok($user->get($base), 200, 'it is in the list');
         is_deeply [sort keys %$list], [qw(chatrooms message)], 'whose members are these';
         is_deeply $list->{chatrooms}, [$room], 'alone';
 
-        my $changed = answer_ok($user->patch("$base/$room->{id}", {title => 'Old plans'}), 200, 'it gets another title');
+        my $changed
+            = answer_ok($user->patch("$base/$room->{id}", {title => 'Old plans'}), 200, 'it gets another title');
         is_deeply $changed->{chatroom}, {%$room, title => 'Old plans'}, 'nothing else changes';
         is_deeply $user->get("$base/$room->{id}")->json->{chatroom}, $changed->{chatroom}, 'for good';
 
@@ -83,14 +85,70 @@ subtest 'settings of a room' => sub {
 subtest 'members that break a rule' => sub {
     my $path = '/chat/chatroom/' . $user->room;
     for my $case (
-        [{title => ''}, '/title'], [{title => " \n"}, '/title'], [{title => 'x' x 201}, '/title'], [{title => 5}, '/title'],
-        [{title => "a\0b"}, '/title'], [{title => ['x']}, '/title'], [{title => undef}, '/title'],
-        [{title => 'x', system_prompt => ''}, '/system_prompt'], [{title => 'x', system_prompt => {}}, '/system_prompt'],
-        [{title => 'x', system_prompt => 'x' x 32_001}, '/system_prompt'],
-        [{title => 'x', model => 'Gemini 3'}, '/model'], [{title => 'x', model => '../../files'}, '/model'],
-        [{title => 'x', model => ''}, '/model'], [{title => 'x', model => true}, '/model'],
-        [{title => 'x', model => 'm' x 65}, '/model'],
-        [{title => 5, system_prompt => 5, model => 5}, '/title', '/system_prompt', '/model'],
+        [{title => ''}, '/title'],
+        [{title => " \n"}, '/title'],
+        [{title => 'x' x 201}, '/title'],
+        [{title => 5}, '/title'],
+        [{title => "a\0b"}, '/title'],
+        [{title => ['x']}, '/title'],
+        [{title => undef}, '/title'],
+        [   {
+                title => 'x',
+                system_prompt => ''
+            },
+            '/system_prompt'
+        ],
+        [   {
+                title => 'x',
+                system_prompt => {}
+            },
+            '/system_prompt'
+        ],
+        [   {
+                title => 'x',
+                system_prompt => 'x' x 32_001
+            },
+            '/system_prompt'
+        ],
+        [   {
+                title => 'x',
+                model => 'Gemini 3'
+            },
+            '/model'
+        ],
+        [   {
+                title => 'x',
+                model => '../../files'
+            },
+            '/model'
+        ],
+        [   {
+                title => 'x',
+                model => ''
+            },
+            '/model'
+        ],
+        [   {
+                title => 'x',
+                model => true
+            },
+            '/model'
+        ],
+        [   {
+                title => 'x',
+                model => 'm' x 65
+            },
+            '/model'
+        ],
+        [   {
+                title => 5,
+                system_prompt => 5,
+                model => 5
+            },
+            '/title',
+            '/system_prompt',
+            '/model'
+        ],
     ) {
         my ($body, @pointers) = @$case;
         my $shown = substr encode_json($body), 0, 60;
@@ -103,17 +161,35 @@ subtest 'members that break a rule' => sub {
 
 subtest 'what else is sent does not matter' => sub {
     my $other = $stack->new_user;
-    my $json = answer_ok($user->post('/chat/chatroom', {title => 'x', id => random_uuid,
-        user_id => $other->user->{id}, created_at => '1999-01-01T00:00:00Z', nested => [{a => [false]}]}), 201, 'a room');
+    my $json = answer_ok(
+        $user->post(
+            '/chat/chatroom',
+            {
+                title => 'x',
+                id => random_uuid,
+                user_id => $other->user->{id},
+                created_at => '1999-01-01T00:00:00Z',
+                nested => [{a => [false]}]
+            }
+        ),
+        201, 'a room'
+    );
     unlike $json->{chatroom}{created_at}, qr/^1999/, 'has its own time';
     is_deeply $other->rooms, [], 'and its own owner';
 };
 
 subtest 'texts of all kinds' => sub {
-    for my $title ('Zoë', '東京', "\x{1F1FA}\x{1F1F3}\x{1F469}\x{200D}\x{1F4BB}", "\x{5E9}\x{5DC}\x{5D5}\x{5DD}", "\x{202E}abc",
-        '<script>alert(1)</script>', q{'; DROP TABLE gemclone.users; --}, "tab\tand\nline", "\x{10FFFD}", '%s%n$1', '\\', '"',
-        "\x{1F600}" x 200) {
-        is answer_ok($user->post('/chat/chatroom', {title => $title}), 201, 'a title')->{chatroom}{title}, $title, 'comes back';
+    for my $title (
+        'Zoë', '東京',
+        "\x{1F1FA}\x{1F1F3}\x{1F469}\x{200D}\x{1F4BB}", "\x{5E9}\x{5DC}\x{5D5}\x{5DD}",
+        "\x{202E}abc", '<script>alert(1)</script>',
+        q{'; DROP TABLE gemclone.users; --}, "tab\tand\nline",
+        "\x{10FFFD}", '%s%n$1',
+        '\\', '"',
+        "\x{1F600}" x 200
+    ) {
+        is answer_ok($user->post('/chat/chatroom', {title => $title}), 201, 'a title')->{chatroom}{title}, $title,
+            'comes back';
         is $user->rooms->[0]{title}, $title, 'in the list too';
     }
 };
@@ -159,8 +235,11 @@ subtest 'a page stays right while rooms come and go' => sub {
 };
 
 subtest 'limits and cursors that are none' => sub {
-    for my $query (qw(limit=0 limit=101 limit=-1 limit=1.5 limit=x limit=1e1 limit=99999999999999999999 limit=%31
-        cursor=x cursor=% cursor=AAAA cursor=../../), 'cursor=' . 'A' x 7_000, 'cursor=' . b64_encode('x' x 24, '') . '%3d') {
+    for my $query (
+        qw(limit=0 limit=101 limit=-1 limit=1.5 limit=x limit=1e1 limit=99999999999999999999 limit=%31
+        cursor=x cursor=% cursor=AAAA cursor=../../), 'cursor=' . 'A' x 7_000,
+        'cursor=' . b64_encode('x' x 24, '') . '%3d'
+    ) {
         problem_ok $user->get("/chat/chatroom?$query"), 400, substr $query, 0, 40;
     }
     for my $query (qw(limit= cursor= limit), 'other=1', 'limit=1&&cursor') {

@@ -25,10 +25,12 @@ subtest 'the same again' => sub {
     $user->wait_reply($room, $first->{reply}{id});
     is_deeply answer_ok(post($user, $room, 'key-1'), 201, 'when the reply is there'), $first, 'still the same answer';
     is prompts($user, $room), 1, 'one message';
-    my ($used) = $dbh->selectrow_array('SELECT sum(prompts) FROM gemclone.usage WHERE user_id = ?', {}, $user->user->{id});
+    my ($used)
+        = $dbh->selectrow_array('SELECT sum(prompts) FROM gemclone.usage WHERE user_id = ?', {}, $user->user->{id});
     is $used, 1, 'one is charged';
     my $path = "/chatroom/$room/message";
-    is_deeply answer_ok($user->post($path, {content => 'Hello'}, 'Idempotency-Key' => 'key-1'), 201, 'by the other path'),
+    is_deeply answer_ok($user->post($path, {content => 'Hello'}, 'Idempotency-Key' => 'key-1'), 201,
+        'by the other path'),
         $first, 'it is the same route, and the same answer';
 };
 
@@ -89,8 +91,8 @@ subtest 'a day later' => sub {
     my $user = $stack->new_user;
     my $room = $user->room;
     my $first = post($user, $room, 'key')->json;
-    $dbh->do(q{UPDATE gemclone.idempotency SET created_at = created_at - interval '23 h 59 min' WHERE user_id = ?}, {},
-        $user->user->{id});
+    $dbh->do(q{UPDATE gemclone.idempotency SET created_at = created_at - interval '23 h 59 min' WHERE user_id = ?},
+        {}, $user->user->{id});
     is post($user, $room, 'key')->json->{data}{id}, $first->{data}{id}, 'just before it, the key is known';
     $dbh->do(q{UPDATE gemclone.idempotency SET created_at = created_at - interval '2 min' WHERE user_id = ?}, {},
         $user->user->{id});
@@ -102,8 +104,10 @@ subtest 'keys that are none' => sub {
     my $user = $stack->new_user;
     my $room = $user->room;
     problem_ok post($user, $room, $_->[0]), 400, $_->[1]
-        for ['', 'an empty one'], ['x' x 256, 'one of 256 characters'], ['a b', 'one with a space'], ["caf\xC3\xA9", 'one beyond ASCII'];
+        for ['', 'an empty one'], ['x' x 256, 'one of 256 characters'], ['a b', 'one with a space'],
+        ["caf\xC3\xA9", 'one beyond ASCII'];
     is prompts($user, $room), 0, 'nothing is created';
     answer_ok post($user, $room, 'x' x 255), 201, 'one of 255 characters is good';
-    answer_ok post($user, $room, q{"8e03978e-40d5-43e8-bc93-6894a57f9324"}), 201, 'so is one in quotes, as the draft writes it';
+    answer_ok post($user, $room, q{"8e03978e-40d5-43e8-bc93-6894a57f9324"}), 201,
+        'so is one in quotes, as the draft writes it';
 };

@@ -34,7 +34,8 @@ for my $path ('/message/%s', '/chatroom/%s/message') {
         like $json->{data}{created_at}, qr/\A$TIME\z/, 'the time is RFC 3339';
         is_deeply [sort keys %{$json->{reply}}], [qw(id status)], 'the members of reply';
         is $json->{reply}{status}, 'pending', 'it is pending';
-        like encode_json($json->{$_->[0]}), qr/"$_->[1]":\d+[,}]/, "the id of $_->[0] is a number" for [qw(data id)], [qw(reply id)];
+        like encode_json($json->{$_->[0]}), qr/"$_->[1]":\d+[,}]/, "the id of $_->[0] is a number"
+            for [qw(data id)], [qw(reply id)];
         cmp_ok $json->{reply}{id}, '>', $json->{data}{id}, 'the reply comes after the prompt';
         cmp_ok $json->{reply}{id}, '<', 2**53, 'ids are exact in a browser';
     };
@@ -84,7 +85,9 @@ subtest 'ids that are none' => sub {
     my $other = $user->room;
     my $id = $user->send($other, 'Hello')->{data}{id};
     problem_ok $user->get("/message/$room/$id"), 404, 'a message of another room';
-    for my $id (0, -1, '9' x 15, '9' x 16, '9' x 17, '9' x 40, 'x', '1x', '0x1', '1.0', '%20', "1'", random_uuid, '+1') {
+    for my $id (0, -1, '9' x 15, '9' x 16, '9' x 17, '9' x 40, 'x', '1x', '0x1', '1.0', '%20', "1'", random_uuid,
+        '+1')
+    {
         problem_ok $user->get("/message/$room/$id"), 404, "the id $id";
     }
     for my $room (random_uuid, 'x', 0, '%00') {
@@ -113,18 +116,33 @@ subtest 'contents that break a rule' => sub {
     }
     problem_ok $user->post("/message/$room", {}), 422, 'none', errors => ['/content'];
     problem_ok $user->post("/message/$room", []), 422, 'no object', errors => [''];
-    problem_ok $user->post("/message/$room", $_, 'Content-Type' => 'application/json'), 422, "no object: $_", errors => ['']
+    problem_ok $user->post("/message/$room", $_, 'Content-Type' => 'application/json'), 422, "no object: $_",
+        errors => ['']
         for qw(null 1 "text" true);
     is @{$user->messages($room)}, $before, 'none of them is kept';
-    answer_ok $user->post("/message/$room", {content => 'x', sender => 'gemini', status => 'failed', id => 1}), 201, 'members unknown';
+    answer_ok $user->post(
+        "/message/$room",
+        {
+            content => 'x',
+            sender => 'gemini',
+            status => 'failed',
+            id => 1
+        }
+        ),
+        201, 'members unknown';
     is $user->messages($room)->[-2]{sender}, 'user', 'are ignored';
 };
 
 subtest 'texts of all kinds, there and back' => sub {
     my $room = $user->room;
-    my @texts = ("\x{1F600}\x{1F468}\x{200D}\x{1F469}\x{200D}\x{1F467}", "\x{5E9}\x{5DC}\x{5D5}\x{5DD} \x{202E}abc", "\x{10FFFD}\x{FFFD}",
-        "line\nline\r\nline\ttab", '<b>"\\u0000"</b>\\', "e\x{301}\x{E9}", 'SELECT 1; --', "\x{7F}\x{85}\x{2028}\x{FEFF}", "\x{1}\x{1F}",
-        'x' x 32_000, "\x{1F600}" x 32_000);
+    my @texts = (
+        "\x{1F600}\x{1F468}\x{200D}\x{1F469}\x{200D}\x{1F467}", "\x{5E9}\x{5DC}\x{5D5}\x{5DD} \x{202E}abc",
+        "\x{10FFFD}\x{FFFD}", "line\nline\r\nline\ttab",
+        '<b>"\\u0000"</b>\\', "e\x{301}\x{E9}",
+        'SELECT 1; --', "\x{7F}\x{85}\x{2028}\x{FEFF}",
+        "\x{1}\x{1F}", 'x' x 32_000,
+        "\x{1F600}" x 32_000
+    );
     my @sent = map { $user->send($room, $_) } @texts;
     $user->wait_reply($room, $sent[-1]{reply}{id});
     my @messages = @{$user->messages($room)};
@@ -162,7 +180,8 @@ subtest 'pages' => sub {
     }
     is_deeply \@seen, \@ids, 'they hold each message once, in order';
     is_deeply \@sizes, [3, 3, 2], 'and are as long as asked for';
-    is_deeply $user->get("/message/$room?limit=100")->json->{messages}, $user->messages($room), 'one page of all is the list';
+    is_deeply $user->get("/message/$room?limit=100")->json->{messages}, $user->messages($room),
+        'one page of all is the list';
     my $empty = answer_ok($user->get('/message/' . $user->room . '?limit=5'), 200, 'a page of an empty room');
     is_deeply $empty->{messages}, [], 'is empty';
     problem_ok $user->get('/message/' . random_uuid . '?limit=5'), 404, 'a page of no room';
@@ -176,7 +195,8 @@ subtest 'a cursor of one list in another' => sub {
     my $theirs = $other->room;
     my $sent = $other->send($theirs, 'Hello');
     my $json = answer_ok($other->get("/message/$theirs?cursor=$cursor"), 200, 'of another user\'s room');
-    is_deeply [grep { $_ != $sent->{data}{id} && $_ != $sent->{reply}{id} } map { $_->{id} } @{$json->{messages}}], [],
+    is_deeply [grep { $_ != $sent->{data}{id} && $_ != $sent->{reply}{id} } map { $_->{id} } @{$json->{messages}}],
+        [],
         'shows nothing but the room\'s own';
     is $other->get("/chat/chatroom?cursor=$cursor")->code, 200, 'of messages in the list of rooms does no harm';
 };

@@ -34,7 +34,9 @@ subtest 'the access log' => sub {
     $user->get("/message/$room");
     my $log = path($stack->apache->access_log);
     my $id = $user->user->{id};
-    ok eventually(sub { $log->slurp =~ m{"GET /user/me HTTP/1\.1" 200 .*user=$id route=user_me$}m }, 5), 'names user and route';
-    ok eventually(sub { $log->slurp =~ m{"GET /message/$room HTTP/1\.1" 200 .*user=$id route=message_list$}m }, 5), 'by its name, not its path';
+    ok eventually(sub { $log->slurp =~ m{"GET /user/me HTTP/1\.1" 200 .*user=$id route=user_me$}m }, 5),
+        'names user and route';
+    ok eventually(sub { $log->slurp =~ m{"GET /message/$room HTTP/1\.1" 200 .*user=$id route=message_list$}m }, 5),
+        'by its name, not its path';
     ok eventually(sub { $log->slurp =~ m{"GET /healthz HTTP/1\.1" 200 .*user=- route=healthz$}m }, 5), 'or nobody';
 };

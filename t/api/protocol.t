@@ -19,8 +19,13 @@ sub request ($line, $body = '', @headers) {
     return join "\r\n", "$line HTTP/1.1", 'Host: x', 'Authorization: Bearer ' . $user->token, @headers, '', $body;
 }
 
-sub post ($body, @headers) { return request('POST /chat/chatroom', $body, 'Content-Type: application/json', @headers) }
-sub chunked (@pieces) { return join '', map { sprintf "%x\r\n%s\r\n", length, $_ } @pieces, '' }
+sub post ($body, @headers) {
+    return request('POST /chat/chatroom', $body, 'Content-Type: application/json', @headers);
+}
+
+sub chunked (@pieces) {
+    return join '', map { sprintf "%x\r\n%s\r\n", length, $_ } @pieces, '';
+}
 
 # (status, body) of each answer on one connection, which the last request asks to close.
 sub answers ($bytes, $seconds = 10) {
@@ -41,7 +46,8 @@ subtest 'a body in chunks' => sub {
     ($code) = Gemclone::Raw->request(
         post(chunked(('x' x 8192) x 40), 'Transfer-Encoding: chunked', 'Connection: close'));
     is $code, 413, 'that are too many in all';
-    ($code, undef, $body) = Gemclone::Raw->request(post("zz\r\n$BODY\r\n0\r\n\r\n", 'Transfer-Encoding: chunked', 'Connection: close'));
+    ($code, undef, $body)
+        = Gemclone::Raw->request(post("zz\r\n$BODY\r\n0\r\n\r\n", 'Transfer-Encoding: chunked', 'Connection: close'));
     is $code, 400, 'that are none';
     is eval { decode_json($body)->{status} }, 400, 'get one problem' or diag $body;
     ($code) = Gemclone::Raw->request(post(chunked(''), 'Transfer-Encoding: chunked', 'Connection: close'));
@@ -53,23 +59,36 @@ subtest 'connections go on' => sub {
     my @got = answers(request('GET /user/me') x 4 . request('GET /user/me', '', $close));
     is_deeply [map { $_->[0] } @got], [(200) x 5], 'five requests in one packet';
     my $length = 'Content-Length: ' . length $BODY;
-    @got = answers(post('{}', 'Content-Length: 2') . request('GET /nothing', $BODY, $length)
-        . request('PUT /user/me', $BODY, $length) . request('POST /chat/chatroom', $BODY, $length, 'Content-Type: text/plain')
-        . request('GET /user/me', $BODY, $length) . post($BODY, $length, $close));
-    is_deeply [map { $_->[0] } @got], [422, 404, 405, 415, 200, 201], 'also after errors and bodies that nobody wanted';
-    ok !(grep { !eval { decode_json($_->[1]) } } @got), 'every one has a body of JSON';
+    @got
+        = answers(post('{}', 'Content-Length: 2')
+            . request('GET /nothing', $BODY, $length)
+            . request('PUT /user/me', $BODY, $length)
+            . request('POST /chat/chatroom', $BODY, $length, 'Content-Type: text/plain')
+            . request('GET /user/me', $BODY, $length)
+            . post($BODY, $length, $close));
+    is_deeply [map { $_->[0] } @got], [422, 404, 405, 415, 200, 201],
+        'also after errors and bodies that nobody wanted';
+    ok !(
+        grep {
+            !eval { decode_json($_->[1]) }
+        } @got
+        ),
+        'every one has a body of JSON';
 };
 
 subtest 'a body that nobody waits for' => sub {
     my $big = 'x' x 10_000_000;
-    my ($code, undef, $body) = Gemclone::Raw->request(post($big, 'Content-Length: 10000000', 'Connection: close'), seconds => 30);
+    my ($code, undef, $body)
+        = Gemclone::Raw->request(post($big, 'Content-Length: 10000000', 'Connection: close'), seconds => 30);
     is $code, 413, 'ten megabytes are refused, and the client gets to know';
     is eval { decode_json($body)->{status} }, 413, 'by a problem';
-    ($code) = Gemclone::Raw->request(post('', 'Content-Length: 10000000', 'Expect: 100-continue', 'Connection: close'));
+    ($code)
+        = Gemclone::Raw->request(post('', 'Content-Length: 10000000', 'Expect: 100-continue', 'Connection: close'));
     is $code, 413, 'who asks first need not send them';
     ($code) = Gemclone::Raw->request(post('', 'Content-Length: 99999999999999999999', 'Connection: close'));
     like $code, qr/^4\d\d$/, 'a length beyond all numbers';
-    my ($continue) = answers(post($BODY, 'Content-Length: ' . length $BODY, 'Expect: 100-continue', 'Connection: close'));
+    my ($continue)
+        = answers(post($BODY, 'Content-Length: ' . length $BODY, 'Expect: 100-continue', 'Connection: close'));
     is $continue->[0], 100, 'who asks first and may send is told so';
 };
 
@@ -84,13 +103,17 @@ subtest 'a body that stops' => sub {
 subtest 'old and strange' => sub {
     my ($code, $head) = Gemclone::Raw->request("GET /healthz HTTP/1.0\r\n\r\n");
     is $code, 200, 'HTTP/1.0 without a Host';
-    ($code) = Gemclone::Raw->request("GET http://example.org/healthz HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
+    ($code)
+        = Gemclone::Raw->request(
+        "GET http://example.org/healthz HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n");
     is $code, 200, 'a whole URL';
     for my $case (
         ["GET /healthz HTTP/1.1\r\n\r\n", 400, 'no Host'],
         ["GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, 'two Hosts'],
         ["GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n", 400, 'a header with a space in its name'],
-        ["GET /healthz HTTP/1.1\r\nHost: x\r\n folded: x\r\nConnection: close\r\n\r\n", qr/200|400/, 'a header that is folded'],
+        [   "GET /healthz HTTP/1.1\r\nHost: x\r\n folded: x\r\nConnection: close\r\n\r\n",
+            qr/200|400/, 'a header that is folded'
+        ],
         ["GET /health\0z HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400, 'a NUL in the path'],
         ["GET /healthz%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, 'a NUL in the path, encoded'],
         ["GET /healthz%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 400, 'an encoding that is none'],
@@ -109,9 +132,11 @@ subtest 'old and strange' => sub {
 
 subtest 'two lengths' => sub {
     my $length = length $BODY;
-    my ($code) = Gemclone::Raw->request(post($BODY, "Content-Length: $length", 'Content-Length: 3', 'Connection: close'));
+    my ($code)
+        = Gemclone::Raw->request(post($BODY, "Content-Length: $length", 'Content-Length: 3', 'Connection: close'));
     is $code, 400, 'that differ';
-    my @got = answers(post("0\r\n\r\n" . request('GET /user/me'), 'Transfer-Encoding: chunked', 'Content-Length: 5'), 2);
+    my @got
+        = answers(post("0\r\n\r\n" . request('GET /user/me'), 'Transfer-Encoding: chunked', 'Content-Length: 5'), 2);
     cmp_ok scalar(grep { $_->[0] == 200 } @got), '==', 0, 'nothing is smuggled behind a body with both';
     ($code) = Gemclone::Raw->request(post($BODY, "Content-Length: -1", 'Connection: close'));
     is $code, 400, 'less than none';
@@ -122,9 +147,22 @@ subtest 'two lengths' => sub {
 };
 
 subtest 'paths that mean another' => sub {
-    my %code = ('/user/../healthz' => 200, '/./healthz' => 200, '//healthz' => qr/200|404/, '/healthz//' => qr/200|404/,
-        '/%68ealthz' => 200, '/healthz?x=1' => 200, '/healthz?' => 200, '/healthz;x=1' => 404, '/healthz/.' => 200,
-        '/../healthz' => qr/400/, '/user/me/..%2f..%2fhealthz' => 404, '/\\healthz' => 404, '/healthz%20' => 404, '*' => qr/4\d\d/);
+    my %code = (
+        '/user/../healthz' => 200,
+        '/./healthz' => 200,
+        '//healthz' => qr/200|404/,
+        '/healthz//' => qr/200|404/,
+        '/%68ealthz' => 200,
+        '/healthz?x=1' => 200,
+        '/healthz?' => 200,
+        '/healthz;x=1' => 404,
+        '/healthz/.' => 200,
+        '/../healthz' => qr/400/,
+        '/user/me/..%2f..%2fhealthz' => 404,
+        '/\\healthz' => 404,
+        '/healthz%20' => 404,
+        '*' => qr/4\d\d/
+    );
     $stack->log->expect('AH10244');
     for my $path (sort keys %code) {
         my ($code) = Gemclone::Raw->request("GET $path HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -134,7 +172,8 @@ subtest 'paths that mean another' => sub {
 
 subtest 'methods that are none' => sub {
     for my $method (qw(get TRACE CONNECT GETT PRI X-Y), 'A' x 100) {
-        my ($code, $head) = Gemclone::Raw->request("$method /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        my ($code, $head)
+            = Gemclone::Raw->request("$method /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         like $code, qr/^(?:405|400|501)$/, "$method is refused" or diag $head;
     }
     my ($code, $head) = Gemclone::Raw->request("OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

@@ -65,14 +65,16 @@ subtest 'what is refused for another reason costs nothing' => sub {
 subtest 'prompts at once cannot overshoot' => sub {
     my $user = $stack->new_user;
     my @rooms = map { $user->room } 1 .. 5;
-    my @answers = all_at_once map { $user->transaction(POST => "/message/$rooms[$_ % 5]", {content => "Prompt $_"}) } 1 .. 50;
+    my @answers
+        = all_at_once map { $user->transaction(POST => "/message/$rooms[$_ % 5]", {content => "Prompt $_"}) } 1 .. 50;
     my %count;
     $count{$_->code // 0}++ for @answers;
     is_deeply \%count, {201 => 5, 429 => 45}, 'of fifty, five are taken';
     is used($user), 5, 'five are charged';
     my @prompts = grep { $_->{sender} eq 'user' } map { @{$user->messages($_)} } @rooms;
     is @prompts, 5, 'five are kept';
-    is_deeply [sort { $a <=> $b } map { ($_->headers->header('RateLimit') // '') =~ /r=(\d)/ } grep { $_->code == 201 } @answers],
+    is_deeply [sort { $a <=> $b }
+        map { ($_->headers->header('RateLimit') // '') =~ /r=(\d)/ } grep { $_->code == 201 } @answers],
         [0 .. 4], 'and each of them was told another rest';
 };
 

@@ -43,8 +43,15 @@ sub allow ($res) { return join ' ', sort split /,\s*/, $res->headers->header('Al
 
 subtest 'the list above is the table of routes' => sub {
     my $table = top->child('mod_gemclone', 'api', 'route.c')->slurp;
-    my @are = sort map {"$_->[0] $_->[1]"} map { [/^\s*\{"([A-Z]+)",\s*"([^"]+)"/ ? ($1, $2) : ()] } grep {/^\s*\{"/} split /\n/, $table;
-    is_deeply \@are, [sort map { my $path = $_; map {"$_ $path"} keys %{$ROUTES{$path}} } keys %ROUTES], 'each is tested';
+    my @are = sort map {"$_->[0] $_->[1]"}
+        map { [/^\s*\{"([A-Z]+)",\s*"([^"]+)"/ ? ($1, $2) : ()] } grep {/^\s*\{"/} split /\n/, $table;
+    is_deeply \@are, [
+        sort map {
+            my $path = $_;
+            map {"$_ $path"} keys %{$ROUTES{$path}}
+        } keys %ROUTES
+        ],
+        'each is tested';
 };
 
 for my $pattern (sort keys %ROUTES) {
@@ -74,11 +81,20 @@ for my $pattern (sort keys %ROUTES) {
                 next;
             }
             problem_ok $res, 401, "$method needs one";
-            for my $header ('Bearer', 'Bearer ', 'Bearer x', 'Basic QTpC', 'Bearer ' . $user->token . 'x', $user->token,
-                'Bearer ' . reverse $user->token) {
-                problem_ok $anybody->request($method => $path, $body, Authorization => $header), 401, substr "not $header", 0, 30;
+            for my $header ('Bearer', 'Bearer ', 'Bearer x', 'Basic QTpC', 'Bearer ' . $user->token . 'x',
+                $user->token, 'Bearer ' . reverse $user->token)
+            {
+                problem_ok $anybody->request(
+                    $method => $path,
+                    $body, Authorization => $header
+                    ),
+                    401, substr "not $header", 0, 30;
             }
-            problem_ok $anybody->request($method => $path, '{', 'Content-Type' => $JSON), 401, 'before the body is looked at'
+            problem_ok $anybody->request(
+                $method => $path,
+                '{', 'Content-Type' => $JSON
+                ),
+                401, 'before the body is looked at'
                 if $body;
         }
         pass 'all methods were looked at';
@@ -86,16 +102,26 @@ for my $pattern (sort keys %ROUTES) {
 
     subtest "bodies for $pattern" => sub {
         for my $method (sort grep { ref $methods->{$_} } keys %$methods) {
-            my $send = sub ($body, $type = $JSON) { $user->request($method => $path, $body, 'Content-Type' => $type) };
-            for my $type (undef, '', 'text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'application/ld+json',
-                'multipart/form-data; boundary=x', 'json') {
+            my $send
+                = sub ($body, $type = $JSON) { $user->request($method => $path, $body, 'Content-Type' => $type) };
+            for my $type (undef, '', 'text/plain', 'application/x-www-form-urlencoded',
+                'application/jsonx', 'application/ld+json', 'multipart/form-data; boundary=x', 'json')
+            {
                 problem_ok $send->('{}', $type), 415, "$method " . ($type // 'no type');
             }
             isnt $send->('{}', $_)->code, 415, "$method $_"
                 for 'application/json; charset=utf-8', 'Application/JSON', 'application/json;charset=UTF-8';
-            for my $broken ('', '{', '}', '{"a":1,}', "{'a':1}", '{"a":1}{}', 'undefined', '{"a":NaN}', '{"a":01}', "\xFF\xFE{}",
-                "{\"a\":\"\xC3\"}", "{\"a\":\"\n\"}", '{"a":1,"a":2}', "{}\0", '[' x 33 . ']' x 33, '{"a":' x 33 . '1' . '}' x 33,
-                '[' x 100_000) {
+            for my $broken (
+                '', '{',
+                '}', '{"a":1,}',
+                "{'a':1}", '{"a":1}{}',
+                'undefined', '{"a":NaN}',
+                '{"a":01}', "\xFF\xFE{}",
+                "{\"a\":\"\xC3\"}", "{\"a\":\"\n\"}",
+                '{"a":1,"a":2}', "{}\0",
+                '[' x 33 . ']' x 33, '{"a":' x 33 . '1' . '}' x 33,
+                '[' x 100_000
+            ) {
                 problem_ok $send->($broken), 400, "$method " . substr $broken =~ s/[^ -~]/./gr, 0, 20;
             }
             my $fine = $method eq 'PATCH' ? 200 : 422;    # all members of these are optional
@@ -147,14 +173,18 @@ subtest 'paths that are none' => sub {
         else                       { problem_ok $res, 404, $path }
         is $user->request(OPTIONS => $path)->code, 404, "OPTIONS $path" unless $path eq '/chatroom/';
     }
-    my ($code, undef, $body) = Gemclone::Raw->request("GET /user%2Fme HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    my ($code, undef, $body)
+        = Gemclone::Raw->request("GET /user%2Fme HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     is $code, 404, 'a slash that is encoded';
     like $body, qr/\A\{.*"status":404/, 'is a problem as well';
 };
 
 subtest 'paths that exist in the file system' => sub {
     # Nobody is to look there: not for a symbolic link, not for what may not be searched, not for a name too long.
-    for my $path ('/etc/passwd', '/root/x', '/bin', '/bin/sh', '/tmp/', '/proc/1/root/x', '/' . 'x' x 300, '/user/' . 'x' x 300) {
+    for my $path (
+        '/etc/passwd', '/root/x', '/bin', '/bin/sh',
+        '/tmp/', '/proc/1/root/x', '/' . 'x' x 300, '/user/' . 'x' x 300
+    ) {
         problem_ok $user->get($path), 404, substr $path, 0, 20;
     }
 };

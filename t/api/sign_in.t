@@ -52,7 +52,8 @@ subtest 'tokens' => sub {
     is $claims->{exp} - $claims->{iat}, 1800, 'exp is expires_in after iat';
     ok $claims->{iat} >= $before - 1 && $claims->{iat} <= time, 'iat is now';
     my $dbh = $stack->dbh;
-    my ($user, $hash) = $dbh->selectrow_array('SELECT user_id, encode(refresh_hash, \'hex\') FROM gemclone.sessions WHERE id = ?',
+    my ($user, $hash)
+        = $dbh->selectrow_array('SELECT user_id, encode(refresh_hash, \'hex\') FROM gemclone.sessions WHERE id = ?',
         {}, $claims->{sid});
     is $user, $claims->{sub}, 'sid is a session of sub';
     unlike $hash, qr/@{[unpack 'H*', $json->{refresh_token}]}/, 'the refresh token is not stored';
@@ -63,7 +64,8 @@ subtest 'tokens' => sub {
 
 subtest 'a token for a new password' => sub {
     my $number = new_number;
-    my $json = answer_ok(verify($number, send_otp($number, 'reset_password')->json->{otp}, 'reset_password'), 200, 'comes');
+    my $json = answer_ok(verify($number, send_otp($number, 'reset_password')->json->{otp}, 'reset_password'), 200,
+        'comes');
     is_deeply [sort keys %$json], [qw(access_token expires_in message token_type)], 'without a refresh token';
     is $json->{expires_in}, 600, 'for ten minutes';
 };

@@ -49,7 +49,8 @@ subtest 'a number has one account' => sub {
 
 subtest 'a race for a number has one winner' => sub {
     my $number = number;
-    my @answers = all_at_once map { $client->transaction(POST => '/auth/signup', {mobile_number => $number}) } 1 .. 10;
+    my @answers
+        = all_at_once map { $client->transaction(POST => '/auth/signup', {mobile_number => $number}) } 1 .. 10;
     is_deeply [sort map { $_->code } @answers], [201, (409) x 9], 'all others get 409';
 };
 

@@ -10,8 +10,17 @@ use Test::More;
 my $dir = temp_dir;
 mkdir "$dir/$_" for qw(keys logs);
 secret_file("$dir/keys/$_.key") for qw(token otp gemini);
-my %FILE = (short => ['x' x 31, 0600], short_otp => ['x' x 15, 0600], empty => ['', 0600], newlines => ["\n\n\n", 0600],
-    readable => ['x' x 64, 0644], writable => ['x' x 64, 0602], hidden => ['x' x 64, 0000], huge => ['x' x 70_000, 0600]);
+my %FILE = (
+    short => ['x' x 31, 0600],
+    short_otp => ['x' x 15, 0600],
+    empty => ['', 0600],
+    newlines => ["\n\n\n", 0600],
+    readable => ['x' x 64, 0644],
+    writable => ['x' x 64, 0602],
+    hidden => ['x' x 64, 0000],
+    huge => ['x' x 70_000, 0600]
+);
+
 for my $name (keys %FILE) {
     chmod $FILE{$name}[1], write_file("$dir/$name.key", $FILE{$name}[0]);
 }
@@ -35,14 +44,20 @@ sub check ($add, $without = undef) {
 }
 
 # The places that messages name: "line 7 of FILE" and "FILE:7".
-sub places ($said) { return map { /line (\d+) of \Q$dir\E/ ? $1 : /\Q$dir\E\S*?dev\.conf:(\d+)/ ? $1 : () } split /\n/, $said }
+sub places ($said) {
+    return map { /line (\d+) of \Q$dir\E/ ? $1 : /\Q$dir\E\S*?dev\.conf:(\d+)/ ? $1 : () } split /\n/, $said;
+}
 
 sub fault_ok ($what, $add, @mend) {
     my ($status, $said, @lines) = check($add);
     my ($directive) = map { (split ' ')[0] } grep {/^Gemclone|^DBD/} reverse @$add;
     my ($line) = grep { $lines[$_ - 1] =~ /^\s*$directive\b/ } reverse 1 .. @lines;
-    my @bad = ($status ? () : 'it is accepted', $said =~ /\b$directive\b/ ? () : "$directive is not named",
-        (grep { $_ == $line } places($said)) ? () : "line $line is not named", map { $said =~ $_ ? () : "no $_" } @mend);
+    my @bad = (
+        $status ? () : 'it is accepted',
+        $said =~ /\b$directive\b/ ? () : "$directive is not named",
+        (grep { $_ == $line } places($said)) ? () : "line $line is not named",
+        map { $said =~ $_ ? () : "no $_" } @mend
+    );
     ok(!@bad, $what) or diag join '; ', @bad, "\n$said";
     return;
 }
@@ -56,13 +71,30 @@ sub missing_ok ($what, $without, @wanted) {
 
 subtest 'what is right' => sub {
     for my $good (
-        [], ['GemcloneLease 1min'], ['GemclonePoll 250ms'], ['GemcloneCacheSize 1M'], ['GemcloneQuota basic unlimited'], ['GemcloneQuota pro 0'],
-        ['GemcloneGeminiThinking high'], ['GemcloneGeminiThinking -1'], ['GemcloneGeminiThinking 1024'], ['GemcloneGeminiFallback none'],
-        ['GemcloneGeminiGeneration temperature 0.5'], ['GemcloneGeminiGeneration stopSequences "[\"END\"]"'],
-        ['GemcloneGeminiSafety HARASSMENT BLOCK_NONE'], ['GemcloneGeminiSafety HARM_CATEGORY_HARASSMENT BLOCK_ONLY_HIGH'],
-        ['GemcloneGeminiModels gemini-3.8-flash gemini-3.6-flash'], ['GemcloneRedis redis://127.0.0.1:6379/1'], ['GemcloneRedis unix:/run/redis.sock'],
-        ['GemcloneRedis redis://redis.example'], ['GemcloneTokenKey old exec:' . "$dir/says_key"], ['GemcloneCountryCode +91'],
-        ['GemcloneRedisTimeout 200ms'], ['GemcloneRedisTimeout 1s 100ms'], ['GemcloneSystemPrompt "Be brief."'], ['GemcloneTokenKey a.b-c_9 file:keys/otp.key'],
+        [],
+        ['GemcloneLease 1min'],
+        ['GemclonePoll 250ms'],
+        ['GemcloneCacheSize 1M'],
+        ['GemcloneQuota basic unlimited'],
+        ['GemcloneQuota pro 0'],
+        ['GemcloneGeminiThinking high'],
+        ['GemcloneGeminiThinking -1'],
+        ['GemcloneGeminiThinking 1024'],
+        ['GemcloneGeminiFallback none'],
+        ['GemcloneGeminiGeneration temperature 0.5'],
+        ['GemcloneGeminiGeneration stopSequences "[\"END\"]"'],
+        ['GemcloneGeminiSafety HARASSMENT BLOCK_NONE'],
+        ['GemcloneGeminiSafety HARM_CATEGORY_HARASSMENT BLOCK_ONLY_HIGH'],
+        ['GemcloneGeminiModels gemini-3.8-flash gemini-3.6-flash'],
+        ['GemcloneRedis redis://127.0.0.1:6379/1'],
+        ['GemcloneRedis unix:/run/redis.sock'],
+        ['GemcloneRedis redis://redis.example'],
+        ['GemcloneTokenKey old exec:' . "$dir/says_key"],
+        ['GemcloneCountryCode +91'],
+        ['GemcloneRedisTimeout 200ms'],
+        ['GemcloneRedisTimeout 1s 100ms'],
+        ['GemcloneSystemPrompt "Be brief."'],
+        ['GemcloneTokenKey a.b-c_9 file:keys/otp.key'],
     ) {
         my ($status, $said) = check($good);
         is $status, 0, $good->[0] // 'the configuration of the tests' or diag $said;
@@ -73,19 +105,24 @@ subtest 'what is right' => sub {
 
 subtest 'secrets' => sub {
     for my $directive ('GemcloneTokenKey second', 'GemcloneOTPKey', 'GemcloneGeminiKey') {
-        fault_ok "$directive: no file", ["$directive file:$dir/none.key"], qr/\Q$dir\E\/none\.key/, qr/make it|mend the path/;
+        fault_ok "$directive: no file", ["$directive file:$dir/none.key"], qr/\Q$dir\E\/none\.key/,
+            qr/make it|mend the path/;
         fault_ok "$directive: a directory", ["$directive file:$dir"], qr/mend the path/;
         fault_ok "$directive: a file that everybody can read", ["$directive file:$dir/readable.key"], qr/chmod o-rwx/;
-        fault_ok "$directive: a file that everybody can write", ["$directive file:$dir/writable.key"], qr/chmod o-rwx/;
-        fault_ok "$directive: a file that we cannot read", ["$directive file:$dir/hidden.key"], qr/cannot be read/ if $>;
+        fault_ok "$directive: a file that everybody can write", ["$directive file:$dir/writable.key"],
+            qr/chmod o-rwx/;
+        fault_ok "$directive: a file that we cannot read", ["$directive file:$dir/hidden.key"], qr/cannot be read/
+            if $>;
         fault_ok "$directive: an empty file", ["$directive file:$dir/empty.key"], qr/0 bytes; it needs at least/;
-        fault_ok "$directive: nothing but line ends", ["$directive file:$dir/newlines.key"], qr/0 bytes; it needs at least/;
+        fault_ok "$directive: nothing but line ends", ["$directive file:$dir/newlines.key"],
+            qr/0 bytes; it needs at least/;
         fault_ok "$directive: a file too large", ["$directive file:$dir/huge.key"], qr/that is no key/;
         fault_ok "$directive: no command", ["$directive exec:"], qr/command/;
         fault_ok "$directive: no such command", ["$directive exec:$dir/none"], qr/none/;
         fault_ok "$directive: a command that says nothing", ["$directive exec:$dir/silent"], qr/gave no line/;
     }
-    fault_ok 'a short key for tokens', ["GemcloneTokenKey second file:$dir/short.key"], qr/31 bytes/, qr/at least 32/, qr/openssl rand/;
+    fault_ok 'a short key for tokens', ["GemcloneTokenKey second file:$dir/short.key"], qr/31 bytes/,
+        qr/at least 32/, qr/openssl rand/;
     fault_ok 'a short key for codes', ["GemcloneOTPKey file:$dir/short_otp.key"], qr/15 bytes/, qr/at least 16/;
     fault_ok 'a command that says little', ["GemcloneTokenKey second exec:$dir/says_little"], qr/5 bytes/;
     fault_ok 'a short literal', ['GemcloneTokenKey second secret'], qr/6 bytes/;
@@ -103,22 +140,39 @@ subtest 'secrets' => sub {
 subtest 'key ids' => sub {
     fault_ok 'one that is taken', ["GemcloneTokenKey dev file:$dir/keys/otp.key"], qr/'dev' already/;
     fault_ok 'one too long', ['GemcloneTokenKey ' . 'x' x 33 . " file:$dir/keys/otp.key"], qr/at most 32/;
-    fault_ok "one with $_->[1]", ["GemcloneTokenKey \"$_->[0]\" file:$dir/keys/otp.key"], qr/letters, digits/ for ['a b', 'a space'], ['a/b', 'a slash'];
+    fault_ok "one with $_->[1]", ["GemcloneTokenKey \"$_->[0]\" file:$dir/keys/otp.key"], qr/letters, digits/
+        for ['a b', 'a space'], ['a/b', 'a slash'];
 };
 
 subtest 'numbers, durations and sizes' => sub {
     my %range = (
-        GemcloneOTPLength => [3, 9], GemcloneOTPTries => [0, 21], GemcloneMaxPrompt => [0, 1_000_001], GemcloneThreads => [0, 8],
-        GemcloneMaxReplies => [0, 100_001], GemcloneDatabaseConnections => [0, 1001], GemcloneGeminiTries => [0, 21],
-        GemcloneContextTokens => [99, 10_000_001], GemcloneRedisConnections => [0, 1001], GemcloneTokenLifetime => ['9s', '31d'],
-        GemcloneOTPLifetime => ['0s', '2d'], GemcloneOTPWindow => ['0s', '2d'], GemcloneLease => ['999ms', '11min'], GemclonePoll => ['49ms', '2min'],
-        GemcloneDrainTimeout => [undef, '61min'], GemcloneDatabaseTimeout => ['9ms', '6min'], GemcloneGeminiIdleTimeout => ['9ms', '61min'],
-        GemcloneGeminiBackoff => ['0s', '11min'], GemcloneCacheTTL => ['0s', '25h'], GemcloneMaxBody => [1023, '17M'], GemcloneCacheSize => ['255K', '5G'],
+        GemcloneOTPLength => [3, 9],
+        GemcloneOTPTries => [0, 21],
+        GemcloneMaxPrompt => [0, 1_000_001],
+        GemcloneThreads => [0, 8],
+        GemcloneMaxReplies => [0, 100_001],
+        GemcloneDatabaseConnections => [0, 1001],
+        GemcloneGeminiTries => [0, 21],
+        GemcloneContextTokens => [99, 10_000_001],
+        GemcloneRedisConnections => [0, 1001],
+        GemcloneTokenLifetime => ['9s', '31d'],
+        GemcloneOTPLifetime => ['0s', '2d'],
+        GemcloneOTPWindow => ['0s', '2d'],
+        GemcloneLease => ['999ms', '11min'],
+        GemclonePoll => ['49ms', '2min'],
+        GemcloneDrainTimeout => [undef, '61min'],
+        GemcloneDatabaseTimeout => ['9ms', '6min'],
+        GemcloneGeminiIdleTimeout => ['9ms', '61min'],
+        GemcloneGeminiBackoff => ['0s', '11min'],
+        GemcloneCacheTTL => ['0s', '25h'],
+        GemcloneMaxBody => [1023, '17M'],
+        GemcloneCacheSize => ['255K', '5G'],
         GemcloneMaxReply => [1023, '65M'],
     );
     for my $directive (sort keys %range) {
         fault_ok "$directive $_", ["$directive $_"], qr/from \S+ to \S+/ for grep {defined} @{$range{$directive}};
-        fault_ok "$directive $_", ["$directive $_"], qr/$directive takes (?:a|one)|from \S+ to/ for 'x', '-1', '""', '5 5', '1.5', '99999999999999999999', '0x10';
+        fault_ok "$directive $_", ["$directive $_"], qr/$directive takes (?:a|one)|from \S+ to/
+            for 'x', '-1', '""', '5 5', '1.5', '99999999999999999999', '0x10';
     }
     fault_ok "a duration in $_", ["GemcloneLease 5$_"], qr/a duration such as 250ms/ for qw(m sec minutes us w K);
     fault_ok "a size in $_", ["GemcloneMaxBody 5$_"], qr/a size such as/ for qw(B KB T s);
@@ -128,17 +182,21 @@ subtest 'numbers, durations and sizes' => sub {
 subtest 'words' => sub {
     fault_ok 'a tier that is not known', ['GemcloneQuota gold 5'], qr/basic and pro/;
     fault_ok "a quota of $_", ["GemcloneQuota basic $_"], qr/unlimited/ for 'many', '-1', '1.5', '10000000000';
-    fault_ok "the country code $_", ["GemcloneCountryCode $_"], qr/\+1 or \+91/ for '1', '+', '+0', '+12345', '+1x', '"+ 1"';
+    fault_ok "the country code $_", ["GemcloneCountryCode $_"], qr/\+1 or \+91/
+        for '1', '+', '+0', '+12345', '+1x', '"+ 1"';
     fault_ok 'a delivery that is not known', ['GemcloneOTPDelivery pigeon'], qr/write log/;
-    fault_ok "the model $_", ["GemcloneGeminiFallback $_"], qr/gemini-3\.8-flash/ for '"gemini 3"', 'models/gemini', 'GEMINI';
+    fault_ok "the model $_", ["GemcloneGeminiFallback $_"], qr/gemini-3\.8-flash/
+        for '"gemini 3"', 'models/gemini', 'GEMINI';
     fault_ok 'a model in the list', ['GemcloneGeminiModels gemini-3.8-flash ../x'], qr/gemini-3\.8-flash/;
     fault_ok "the site of 65 characters", ['GemcloneSite ' . 'x' x 65], qr/64/;
     fault_ok 'a directive that does not exist', ['GemcloneNonsense On'], qr/Invalid command/;
-    fault_ok "$_->[0] arguments", ["$_->[1]"], qr/takes? (?:one|two|1|2)/ for ['no', 'GemcloneTokenKey'], ['too many', 'GemcloneOTPKey a b'];
+    fault_ok "$_->[0] arguments", ["$_->[1]"], qr/takes? (?:one|two|1|2)/
+        for ['no', 'GemcloneTokenKey'], ['too many', 'GemcloneOTPKey a b'];
 };
 
 subtest 'Gemini' => sub {
-    fault_ok "the URL $_", ["GemcloneGeminiURL $_"], qr/URL of Gemini/ for 'example.org', 'ftp://example.org', '"https://x y"', 'https://example.org/v1?key=x';
+    fault_ok "the URL $_", ["GemcloneGeminiURL $_"], qr/URL of Gemini/
+        for 'example.org', 'ftp://example.org', '"https://x y"', 'https://example.org/v1?key=x';
     fault_ok 'a model', ['GemcloneGeminiModel Gemini'], qr/model/;
     fault_ok "thinking $_", ["GemcloneGeminiThinking $_"], qr/thinking/ for '12x', '"very high"';
     fault_ok "generation $_", ["GemcloneGeminiGeneration $_"], qr/@{[(split ' ')[0]]}/
@@ -149,18 +207,22 @@ subtest 'Gemini' => sub {
 };
 
 subtest 'Redis' => sub {
-    fault_ok "the URL $_", ["GemcloneRedis $_"], qr{redis://host}, qr{unix:/path} for 'localhost', 'redis://', 'http://x', 'redis://host:99999', 'redis://:secret@host',
+    fault_ok "the URL $_", ["GemcloneRedis $_"], qr{redis://host}, qr{unix:/path}
+        for 'localhost', 'redis://', 'http://x', 'redis://host:99999', 'redis://:secret@host',
         'redis://host/x', 'unix:', 'redis://host:0';
     my (undef, $said) = check(['GemcloneRedis redis://:very-secret@host']);
     unlike $said =~ s/.*Syntax error.*//r, qr/very-secret/, 'a password is not shown';
-    fault_ok 'a name without a password', ['GemcloneRedis unix:/x', 'GemcloneRedisUsername x'], qr/GemcloneRedisPassword/;
+    fault_ok 'a name without a password', ['GemcloneRedis unix:/x', 'GemcloneRedisUsername x'],
+        qr/GemcloneRedisPassword/;
     fault_ok 'a password without a Redis', ["GemcloneRedisPassword file:$dir/keys/otp.key"], qr/GemcloneRedis\b/;
     fault_ok "a timeout of $_", ["GemcloneRedisTimeout $_"], qr/1ms to 1min/ for 'x', '0', '2min', '1s 2min';
 };
 
 subtest 'what contradicts' => sub {
-    fault_ok 'a window shorter than a code\'s life', ['GemcloneOTPWindow 4min'], qr/GemcloneOTPLifetime/, qr/at least as long/;
-    fault_ok 'more connections than DBDMax', ['GemcloneDatabaseConnections 17'], qr/16 that DBDMax allows/, qr/lower the one or raise the other/;
+    fault_ok 'a window shorter than a code\'s life', ['GemcloneOTPWindow 4min'], qr/GemcloneOTPLifetime/,
+        qr/at least as long/;
+    fault_ok 'more connections than DBDMax', ['GemcloneDatabaseConnections 17'], qr/16 that DBDMax allows/,
+        qr/lower the one or raise the other/;
     my ($status, $said) = check(['GemcloneLease 5s']);
     is $status, 0, 'a short lease is accepted';
     like $said, qr/GEM0007: GemcloneLease \(\S+:\d+\)/, 'with a warning';
@@ -176,7 +238,8 @@ subtest 'what is missing' => sub {
     is $status, 0, 'who generates no replies needs no key for Gemini' or diag $said;
     ($status, $said) = check([], '(?:Gemclone(?!Engine)|DBD)\w+');
     my @told = $said =~ /GEM0006: (\w+)/g;
-    is_deeply [sort @told], [qw(DBDParams DBDriver GemcloneGeminiKey GemcloneOTPKey GemcloneTokenKey)], 'all that is missing is told at once';
+    is_deeply [sort @told], [qw(DBDParams DBDriver GemcloneGeminiKey GemcloneOTPKey GemcloneTokenKey)],
+        'all that is missing is told at once';
     ($status, $said) = check([], '(?:Gemclone|DBD|    GemcloneEngine).*');
     is $status, 0, 'a server without us needs nothing' or diag $said;
 };
@@ -203,16 +266,20 @@ subtest 'places' => sub {
     };
     $engine_ok->('GemcloneEngine in the server', 'GemcloneEngine On');
     $engine_ok->("GemcloneEngine in <$_->[0]>", "<$_->[0]>", 'GemcloneEngine On', "</$_->[1]>")
-        for ['Directory /srv', 'Directory'], ['LocationMatch ^/x', 'LocationMatch'], ['Files x', 'Files'], ['Location "~ ^/x"', 'Location'],
+        for ['Directory /srv', 'Directory'], ['LocationMatch ^/x', 'LocationMatch'], ['Files x', 'Files'],
+        ['Location "~ ^/x"', 'Location'],
         ['VirtualHost *:*', 'VirtualHost'];
     for my $section (['<Location "/x">', '</Location>'], ['<Directory "/srv">', '</Directory>']) {
         my ($status, $said) = check([$section->[0], 'GemcloneLease 5s', $section->[1]]);
         isnt $status, 0, "a directive of the server in $section->[0]";
         like $said, qr/GemcloneLease(?: not allowed| cannot occur)/, 'is refused by its name';
     }
-    fault_ok 'a mistake in a virtual host', ['<VirtualHost *:*>', 'ServerName x', 'GemcloneOTPLength 9', '</VirtualHost>'], qr/4 to 8/;
-    fault_ok 'a contradiction in a virtual host', ['<VirtualHost *:*>', 'ServerName x', 'GemcloneOTPWindow 1s', '</VirtualHost>'], qr/at least as long/;
-    fault_ok 'a missing file in a virtual host', ['<VirtualHost *:*>', 'ServerName x', "GemcloneOTPKey file:$dir/none.key", '</VirtualHost>'], qr/make it/;
+    fault_ok 'a mistake in a virtual host',
+        ['<VirtualHost *:*>', 'ServerName x', 'GemcloneOTPLength 9', '</VirtualHost>'], qr/4 to 8/;
+    fault_ok 'a contradiction in a virtual host',
+        ['<VirtualHost *:*>', 'ServerName x', 'GemcloneOTPWindow 1s', '</VirtualHost>'], qr/at least as long/;
+    fault_ok 'a missing file in a virtual host',
+        ['<VirtualHost *:*>', 'ServerName x', "GemcloneOTPKey file:$dir/none.key", '</VirtualHost>'], qr/make it/;
     write_file("$dir/more.conf", "\n\nGemcloneLease never\n");
     my ($status, $said) = check(["Include $dir/more.conf"]);
     like $said, qr/line 3 of \Q$dir\E\/more\.conf/, 'a mistake in an included file is found there';

@@ -24,22 +24,43 @@ my $stack = Gemclone::Stack->start(fsync => 0, dir => "$dir", writer => $writer)
 secret_file("$dir/keys/$_.key") for qw(one two);
 Gemclone::Postgres->new(dir => "$dir", sockets => "$dir", database => 'second')->migrate;
 
-sub engine ($path, $on = 'On') { return (qq{<Location "$path">}, "GemcloneEngine $on", 'Require all granted', '</Location>') }
+sub engine ($path, $on = 'On') {
+    return (qq{<Location "$path">}, "GemcloneEngine $on", 'Require all granted', '</Location>');
+}
 
 my %HOST = (
-    'root.test'   => [engine('/')],
-    'api.test'    => [engine('/api'), 'GemcloneQuota basic 2', 'GemcloneTokenKey one file:keys/one.key'],
-    'deep.test'   => [engine('/a/b/'), 'GemcloneTokenKey two file:keys/two.key', 'GemcloneSite deep', 'GemcloneOTPLength 8',
-        'GemcloneGeminiModel gemini-3.6-flash', 'GemcloneTokenIssuer deep', 'GemcloneTokenLifetime 1h',
-        'DBDriver pgsql', qq{DBDParams "host=$dir dbname=second user=gemclone"}, 'DBDMin 1', 'DBDKeep 8', 'DBDMax 16'],
-    'twice.test'  => [engine('/one'), engine('/two')],
-    'hole.test'   => [engine('/'), engine('/files', 'Off')],
+    'root.test' => [engine('/')],
+    'api.test' => [engine('/api'), 'GemcloneQuota basic 2', 'GemcloneTokenKey one file:keys/one.key'],
+    'deep.test' => [
+        engine('/a/b/'),
+        'GemcloneTokenKey two file:keys/two.key',
+        'GemcloneSite deep',
+        'GemcloneOTPLength 8',
+        'GemcloneGeminiModel gemini-3.6-flash',
+        'GemcloneTokenIssuer deep',
+        'GemcloneTokenLifetime 1h',
+        'DBDriver pgsql',
+        qq{DBDParams "host=$dir dbname=second user=gemclone"},
+        'DBDMin 1',
+        'DBDKeep 8',
+        'DBDMax 16'
+    ],
+    'twice.test' => [engine('/one'), engine('/two')],
+    'hole.test' => [engine('/'), engine('/files', 'Off')],
     'static.test' => [],
     'small.test'  => [engine('/'), 'GemcloneMaxBody 1K', 'GemcloneMaxPrompt 10', 'GemcloneCountryCode +91'],
     'exec.test'   => [engine('/'), 'GemcloneTokenKey said "exec:/bin/echo ' . 'k3y' x 20 . '"'],
 );
-my %BASE = ('root.test' => '', 'api.test' => '/api', 'deep.test' => '/a/b', 'twice.test' => '/one', 'hole.test' => '', 'small.test' => '', 'exec.test' => '',
-    'main.test' => '/shared');
+my %BASE = (
+    'root.test' => '',
+    'api.test' => '/api',
+    'deep.test' => '/a/b',
+    'twice.test' => '/one',
+    'hole.test' => '',
+    'small.test' => '',
+    'exec.test' => '',
+    'main.test' => '/shared'
+);
 
 $stack->apache->directives([
     qq{<Directory "$dir/htdocs">}, 'Require all granted', '</Directory>',
@@ -83,7 +104,8 @@ subtest 'prefixes' => sub {
         like $user->ask($room, 'Hello!'), qr/^You said: Hello!\./, 'replies come';
     }
     answer_ok client('twice.test', $_)->get('/healthz'), 200, "twice.test has it below $_" for '/one', '/two';
-    answer_ok client($_, '/shared')->get('/healthz'), 200, "what the main server maps is there in $_" for 'api.test', 'static.test';
+    answer_ok client($_, '/shared')->get('/healthz'), 200, "what the main server maps is there in $_"
+        for 'api.test', 'static.test';
 };
 
 subtest 'what is beside' => sub {
@@ -93,9 +115,12 @@ subtest 'what is beside' => sub {
         foreign_ok $client->get('/nothing.txt'), 404, 'httpd answers for those that are missing';
     }
     my $api = client('api.test', '');
-    foreign_ok $api->get($_), 404, "$_ is none of ours" for qw(/apix /ap /API/healthz /x/api/healthz /healthz /user/me /one/healthz);
+    foreign_ok $api->get($_), 404, "$_ is none of ours"
+        for qw(/apix /ap /API/healthz /x/api/healthz /healthz /user/me /one/healthz);
     is $api->get('/api/../hello.txt')->body, "hello\n", 'a path may lead out';
-    my ($code, undef, $body) = Gemclone::Raw->request("GET /x/../api/healthz HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n", url => $stack->url);
+    my ($code, undef, $body)
+        = Gemclone::Raw->request("GET /x/../api/healthz HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n",
+        url => $stack->url);
     is $code, 200, 'and in';
     my $hole = client('hole.test');
     is $hole->get('/files/hello.txt')->body, "hello\n", 'GemcloneEngine Off makes a hole in a prefix';
@@ -105,7 +130,9 @@ subtest 'what is beside' => sub {
 
 subtest 'slashes' => sub {
     for my $path (qw(//api/healthz /api//healthz /api///healthz// ///api)) {
-        my ($code, undef, $body) = Gemclone::Raw->request("GET $path HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n", url => $stack->url);
+        my ($code, undef, $body)
+            = Gemclone::Raw->request("GET $path HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n",
+            url => $stack->url);
         like $code, qr/^(?:200|404)$/, "$path is found or not";
     }
     my $user = user('api.test');
@@ -128,26 +155,40 @@ subtest 'quotas' => sub {
 
 subtest 'keys' => sub {
     my ($root, $api, $deep) = map { user($_) } qw(root.test api.test deep.test);
-    is_deeply [map { (Gemclone::Token->parts($_->token))[0]{kid} } $root, $api, $deep], [qw(dev one two)], 'each signs with its own';
-    is_deeply [map { (Gemclone::Token->parts($_->token))[1]{iss} } $root, $deep], [qw(gemclone deep)], 'and its own name';
-    for my $case ([$root, 'api.test'], [$root, 'deep.test'], [$api, 'root.test'], [$deep, 'api.test'], [$deep, 'root.test']) {
+    is_deeply [map { (Gemclone::Token->parts($_->token))[0]{kid} } $root, $api, $deep], [qw(dev one two)],
+        'each signs with its own';
+    is_deeply [map { (Gemclone::Token->parts($_->token))[1]{iss} } $root, $deep], [qw(gemclone deep)],
+        'and its own name';
+    for my $case (
+        [$root, 'api.test'],
+        [$root, 'deep.test'],
+        [$api, 'root.test'],
+        [$deep, 'api.test'],
+        [$deep, 'root.test']
+    ) {
         my ($user, $host) = @$case;
-        problem_ok client($host)->get('/user/me', Authorization => 'Bearer ' . $user->token), 401, "another host's token is refused by $host";
+        problem_ok client($host)->get('/user/me', Authorization => 'Bearer ' . $user->token), 401,
+            "another host's token is refused by $host";
     }
-    is client('twice.test')->get('/user/me', Authorization => 'Bearer ' . $root->token)->code, 200, 'hosts with the same keys share them';
+    is client('twice.test')->get('/user/me', Authorization => 'Bearer ' . $root->token)->code, 200,
+        'hosts with the same keys share them';
 };
 
 subtest 'databases' => sub {
     my $number = Gemclone::Client->new_number;
     my ($root, $deep) = map { user($_, $number) } qw(root.test deep.test);
     isnt $root->user->{id}, $deep->user->{id}, 'the same number is another account in another database';
-    problem_ok client('api.test')->post('/auth/signup', {mobile_number => $number}), 409, 'and the same one in the same';
+    problem_ok client('api.test')->post('/auth/signup', {mobile_number => $number}), 409,
+        'and the same one in the same';
     $root->room('Root');
     my $room = $deep->room('Deep');
     is_deeply [map { $_->{title} } @{$deep->rooms}], ['Deep'], 'rooms stand apart';
     $deep->ask($room, 'Hello, second');
-    is $stack->dbh(database => 'second')->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE content = 'Hello, second'}), 1, 'so do messages';
-    is $stack->dbh->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE content = 'Hello, second'}), 0, 'all of them';
+    is $stack->dbh(database => 'second')
+        ->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE content = 'Hello, second'}), 1,
+        'so do messages';
+    is $stack->dbh->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE content = 'Hello, second'}), 0,
+        'all of them';
 };
 
 subtest 'other settings' => sub {
@@ -156,7 +197,14 @@ subtest 'other settings' => sub {
     $deep->sign_up($number);
     my $otp = $deep->otp($number);
     is length $otp, 8, 'codes';
-    is $deep->post('/auth/verify-otp', {mobile_number => $number, otp => $otp, purpose => 'login'})->json->{expires_in}, 3600, 'lifetimes';
+    is $deep->post(
+        '/auth/verify-otp',
+        {
+            mobile_number => $number,
+            otp => $otp,
+            purpose => 'login'
+        }
+    )->json->{expires_in}, 3600, 'lifetimes';
     $deep->sign_in($number);
     my $room = $deep->room;
     my $sent = $deep->send($room, 'Which model?');
@@ -165,13 +213,22 @@ subtest 'other settings' => sub {
 
 subtest 'limits and countries' => sub {
     my $small = client('small.test');
-    problem_ok $small->post('/auth/signup', {mobile_number => Gemclone::Client->new_number, more => 'x' x 1100}), 413, 'another size of bodies';
+    problem_ok $small->post(
+        '/auth/signup',
+        {
+            mobile_number => Gemclone::Client->new_number,
+            more => 'x' x 1100
+        }
+        ),
+        413, 'another size of bodies';
     $small->sign_up('9876543210');
-    is $stack->dbh->selectrow_array(q{SELECT e164 FROM gemclone.users WHERE mobile_number = '9876543210'}), '+919876543210',
+    is $stack->dbh->selectrow_array(q{SELECT e164 FROM gemclone.users WHERE mobile_number = '9876543210'}),
+        '+919876543210',
         'another country';
     $small->sign_in('+91 98765 43210');
     my $room = $small->room;
-    problem_ok $small->post("/message/$room", {content => 'x' x 11}), 422, 'another length of prompts', errors => ['/content'];
+    problem_ok $small->post("/message/$room", {content => 'x' x 11}), 422, 'another length of prompts',
+        errors => ['/content'];
     answer_ok $small->post("/message/$room", {content => "\x{1F600}" x 10}), 201, 'in characters';
 };
 
@@ -179,7 +236,8 @@ subtest 'a key that a command says' => sub {
     my $user = user('exec.test');
     my ($header, $claims) = Gemclone::Token->parts($user->token);
     is $header->{kid}, 'said', 'signs';
-    answer_ok $user->get('/user/me', Authorization => 'Bearer ' . Gemclone::Token->make($header, $claims, 'k3y' x 20)), 200,
+    answer_ok $user->get('/user/me',
+        Authorization => 'Bearer ' . Gemclone::Token->make($header, $claims, 'k3y' x 20)), 200,
         'it is what the command said, without the line\'s end';
 };
 
@@ -198,13 +256,17 @@ subtest 'one user in two hosts of one database' => sub {
 
 subtest 'readiness is each host\'s own' => sub {
     my $second = $stack->dbh(database => 'postgres');
-    $stack->log->expect('GEM0201', 'GEM0202', 'GEM0203', 'GEM0205', 'GEM0407', 'AH00629', 'AH00633', 'AH00632', 'GEM0204', qr/AH\d+: .*DBD/);
+    $stack->log->expect(
+        'GEM0201', 'GEM0202', 'GEM0203', 'GEM0205', 'GEM0407', 'AH00629',
+        'AH00633', 'AH00632', 'GEM0204', qr/AH\d+: .*DBD/
+    );
     $second->do('ALTER DATABASE second ALLOW_CONNECTIONS false');
     $second->do(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'second'});
     ok eventually(sub { client('deep.test')->get('/readyz')->code == 503 }, 10), 'one database is away';
     my $res = client('deep.test')->get('/readyz');
     is $res->json->{postgres}, 'unreachable', 'its host says so';
-    problem_ok client('deep.test')->post('/auth/signup', {mobile_number => Gemclone::Client->new_number}), 503, 'and answers 503';
+    problem_ok client('deep.test')->post('/auth/signup', {mobile_number => Gemclone::Client->new_number}), 503,
+        'and answers 503';
     answer_ok client('root.test')->get('/readyz'), 200, 'the others are ready';
     $second->do('ALTER DATABASE second ALLOW_CONNECTIONS true');
     ok eventually(sub { client('deep.test')->get('/readyz')->code == 200 }, 15), 'when it is back, so is its host';

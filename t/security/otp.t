@@ -27,15 +27,24 @@ secret_file("$dir/other.key");
 my $stack = Gemclone::Stack->start(
     fsync => 0, dir => "$dir", log_level => 'info gemclone:trace8',
     directives => [
-        'GemcloneOTPReveal Off', 'GemcloneOTPLog otp.log',
-        map { ('<VirtualHost *:*>', "ServerName $_", @{$HOSTS{$_}}, '</VirtualHost>') } sort { $b =~ /^main/ <=> $a =~ /^main/ } keys %HOSTS
+        'GemcloneOTPReveal Off',
+        'GemcloneOTPLog otp.log',
+        map { ('<VirtualHost *:*>', "ServerName $_", @{$HOSTS{$_}}, '</VirtualHost>') }
+            sort { $b =~ /^main/ <=> $a =~ /^main/ } keys %HOSTS
     ],
 );
 my ($client, $dbh) = ($stack->client, $stack->dbh);
 my $log = path("$dir/otp.log");
 
 sub send_otp ($number, %opt) {
-    return $client->post('/auth/send-otp', {mobile_number => $number, purpose => $opt{purpose} // 'login'}, Host => $opt{host} // 'main.test');
+    return $client->post(
+        '/auth/send-otp',
+        {
+            mobile_number => $number,
+            purpose => $opt{purpose} // 'login'
+        },
+        Host => $opt{host} // 'main.test'
+    );
 }
 
 sub verify ($number, $otp, %opt) { return $client->request(_verification($number, $otp, %opt)) }
@@ -59,7 +68,10 @@ sub new_number () {
 
 # A code that is not $otp.
 sub wrong ($otp, $by = 1) { return sprintf '%0*d', length $otp, ($otp + $by) % 10**length $otp }
-sub tries ($number) { return ($dbh->selectrow_array('SELECT tries FROM gemclone.otp_tries WHERE e164 = ?', {}, $number))[0] }
+
+sub tries ($number) {
+    return ($dbh->selectrow_array('SELECT tries FROM gemclone.otp_tries WHERE e164 = ?', {}, $number))[0];
+}
 
 my $REFUSAL = do {
     my $number = new_number;
@@ -83,12 +95,15 @@ subtest 'delivery' => sub {
 subtest 'nobody learns which numbers have an account' => sub {
     my ($known, $unknown) = (new_number, Gemclone::Client->new_number);
     for my $purpose (qw(login reset_password)) {
-        same_answer send_otp($unknown, purpose => $purpose), send_otp($known, purpose => $purpose), "sending for $purpose";
-        same_answer verify($unknown, '000000', purpose => $purpose), $REFUSAL, "an unknown number verified for $purpose";
+        same_answer send_otp($unknown, purpose => $purpose), send_otp($known, purpose => $purpose),
+            "sending for $purpose";
+        same_answer verify($unknown, '000000', purpose => $purpose), $REFUSAL,
+            "an unknown number verified for $purpose";
         same_answer verify($known, wrong(delivered($known)), purpose => $purpose), $REFUSAL, 'and a known one';
     }
     is delivered($unknown), undef, 'nothing is delivered to a number without an account';
-    my ($rows) = $dbh->selectrow_array('SELECT count(*) FROM gemclone.otps WHERE e164 IN (?, ?)', {}, $known, $unknown);
+    my ($rows)
+        = $dbh->selectrow_array('SELECT count(*) FROM gemclone.otps WHERE e164 IN (?, ?)', {}, $known, $unknown);
     is $rows, 4, 'though the same is stored, and takes the same time';
     is tries($unknown), tries($known), 'and tries are counted for both';
     verify($unknown, '000000') for 1 .. 6;
@@ -99,7 +114,8 @@ subtest 'a code that was not asked for by an account' => sub {
     my $number = Gemclone::Client->new_number;
     send_otp($number);
     $client->sign_up($number);
-    my $dump = join ' ', map {"$_"} @{$dbh->selectcol_arrayref('SELECT expires_at FROM gemclone.otps WHERE e164 = ?', {}, $number)};
+    my $dump = join ' ',
+        map {"$_"} @{$dbh->selectcol_arrayref('SELECT expires_at FROM gemclone.otps WHERE e164 = ?', {}, $number)};
     ok $dump, 'is there, but nobody has it';
     same_answer verify($number, '000000'), $REFUSAL, 'an account made later is not open by it' ;
 };
@@ -133,9 +149,11 @@ subtest 'five tries' => sub {
     send_otp($number);
     same_answer verify($number, delivered($number)), $REFUSAL, 'a new code gives no new tries';
     send_otp($number, purpose => 'reset_password');
-    same_answer verify($number, delivered($number), purpose => 'reset_password'), $REFUSAL, 'nor does another purpose';
+    same_answer verify($number, delivered($number), purpose => 'reset_password'), $REFUSAL,
+        'nor does another purpose';
     my $written = $number =~ s/^\+1(...)/+1 ($1) /r;
-    same_answer verify($written, delivered($number), purpose => 'reset_password'), $REFUSAL, 'nor another way to write the number';
+    same_answer verify($written, delivered($number), purpose => 'reset_password'), $REFUSAL,
+        'nor another way to write the number';
     send_otp($number);
     $dbh->do('UPDATE gemclone.otp_tries SET window_ends = now() WHERE e164 = ?', {}, $number);
     answer_ok verify($number, delivered($number)), 200, 'the next window does';
@@ -203,16 +221,20 @@ subtest 'what is stored is of no use' => sub {
     my $number = new_number;
     send_otp($number);
     my $otp = delivered($number);
-    my ($hash) = $dbh->selectrow_array(q{SELECT encode(code_hash, 'hex') FROM gemclone.otps WHERE e164 = ?}, {}, $number);
+    my ($hash)
+        = $dbh->selectrow_array(q{SELECT encode(code_hash, 'hex') FROM gemclone.otps WHERE e164 = ?}, {}, $number);
     is length $hash, 64, 'a hash of 256 bits';
     unlike $hash, qr/@{[unpack 'H*', $otp]}/, 'in which the code does not stand';
     my $plain = qx{printf %s '$otp' | b2sum -l 256};
     unlike $plain, qr/$hash/, 'and which is not the plain one';
-    my $row = join '|', map { $_ // '' } $dbh->selectrow_array('SELECT * FROM gemclone.otps WHERE e164 = ?', {}, $number);
+    my $row = join '|',
+        map { $_ // '' } $dbh->selectrow_array('SELECT * FROM gemclone.otps WHERE e164 = ?', {}, $number);
     unlike $row, qr/\b$otp\b/, 'nor does the code stand anywhere else';
-    same_answer verify($number, $otp, host => 'other.test'), $REFUSAL, 'a server with another GemcloneOTPKey does not know it';
+    same_answer verify($number, $otp, host => 'other.test'), $REFUSAL,
+        'a server with another GemcloneOTPKey does not know it';
     answer_ok verify($number, $otp), 200, 'ours does';
-    is $dbh->selectrow_array('SELECT count(*) FROM gemclone.otps WHERE e164 = ?', {}, $number), 0, 'and nothing of it is left';
+    is $dbh->selectrow_array('SELECT count(*) FROM gemclone.otps WHERE e164 = ?', {}, $number), 0,
+        'and nothing of it is left';
 };
 
 subtest 'logs hold no secret' => sub {
@@ -231,10 +253,16 @@ subtest 'logs hold no secret' => sub {
     my ($key, $otp_key) = map { path("$dir/keys/$_.key")->slurp =~ s/\n//r } qw(token otp);
     my $signature = (split /\./, $tokens->{access_token})[2];
     my %secret = (
-        'the code' => qr/(?<!\d)$otp(?!\d)/, 'the whole number' => qr/\Q$number\E/, 'the access token' => qr/\Q$tokens->{access_token}\E/,
+        'the code' => qr/(?<!\d)$otp(?!\d)/,
+        'the whole number' => qr/\Q$number\E/,
+        'the access token' => qr/\Q$tokens->{access_token}\E/,
         'its signature' => qr/\Q$signature\E/,
-        'the refresh token' => qr/\Q$tokens->{refresh_token}\E/, 'the prompt' => qr/very private/, 'the reply' => qr/You said/,
-        'the title' => qr/telling title/, 'the key of tokens' => qr/$key/, 'the key of codes' => qr/$otp_key/,
+        'the refresh token' => qr/\Q$tokens->{refresh_token}\E/,
+        'the prompt' => qr/very private/,
+        'the reply' => qr/You said/,
+        'the title' => qr/telling title/,
+        'the key of tokens' => qr/$key/,
+        'the key of codes' => qr/$otp_key/,
     );
     for my $what (sort keys %secret) {
         is_deeply [grep {/$secret{$what}/} @errors], [], "never $what";
@@ -242,4 +270,5 @@ subtest 'logs hold no secret' => sub {
     }
 };
 
-is scalar(grep {/ (?:login|reset_password) (?!\d{4,8}$)/} split /\n/, $log->slurp), 0, 'every line of the file is whole';
+is scalar(grep {/ (?:login|reset_password) (?!\d{4,8}$)/} split /\n/, $log->slurp), 0,
+    'every line of the file is whole';

@@ -41,7 +41,8 @@ sub state_of ($user) {
 }
 
 cmp_ok scalar @ROUTES, '>=', 10, 'there are routes to try';
-eventually(sub { !$dbh->selectrow_array('SELECT count(*) FROM gemclone.jobs WHERE user_id = ?', {}, $other->user->{id}) });
+eventually(
+    sub { !$dbh->selectrow_array('SELECT count(*) FROM gemclone.jobs WHERE user_id = ?', {}, $other->user->{id}) });
 my ($owners, $others) = map { state_of($_) } $owner, $other;
 
 for my $route (@ROUTES) {
@@ -60,7 +61,10 @@ for my $route (@ROUTES) {
             for $reply, $others_prompt, 1, 9_007_199_254_740_991, 0, 'x';
         same_answer $ask->($others_room, $_), $none, 'a message that is another\'s in a room of one\'s own'
             for $pattern =~ /\{id\}/ ? ($prompt, $reply) : ();
-        my $length = $method eq 'GET' ? $other->request(HEAD => $pattern =~ s/\{room\}/$room/r =~ s/\{id\}/$prompt/r) : $none;
+        my $length
+            = $method eq 'GET'
+            ? $other->request(HEAD => $pattern =~ s/\{room\}/$room/r =~ s/\{id\}/$prompt/r)
+            : $none;
         is $length->headers->content_length, $none->headers->content_length, 'HEAD tells no more';
         same_answer $ask->($room, $prompt, 'If-None-Match' => '*'), $ask->($missing, $prompt, 'If-None-Match' => '*'),
             'nor do conditions';
@@ -80,7 +84,10 @@ subtest 'a body that is wrong is no oracle' => sub {
 };
 
 subtest 'queries are no oracle' => sub {
-    for my $query ('limit=1', 'limit=0', 'cursor=x', 'limit=100&cursor=' . ($owner->get("/message/$room?limit=1")->json->{next_cursor})) {
+    for my $query (
+        'limit=1', 'limit=0',
+        'cursor=x', 'limit=100&cursor=' . ($owner->get("/message/$room?limit=1")->json->{next_cursor})
+    ) {
         my ($missing, $there) = map { $other->get("/message/$_?$query") } random_uuid, $room;
         same_answer $there, $missing, $query;
     }
@@ -92,7 +99,8 @@ subtest 'lists are a user\'s own' => sub {
     my $cursor = $owner->get('/chat/chatroom?limit=2')->json->{next_cursor};
     my $page = answer_ok($other->get("/chat/chatroom?cursor=$cursor"), 200, 'a page by another\'s cursor');
     is_deeply [grep { $_->{id} ne $others_room } @{$page->{chatrooms}}], [], 'shows nobody else\'s';
-    unlike $other->get($_)->body, qr/Secret|secret/, $_ for '/chat/chatroom', '/chatroom', '/user/me', "/message/$others_room";
+    unlike $other->get($_)->body, qr/Secret|secret/, $_
+        for '/chat/chatroom', '/chatroom', '/user/me', "/message/$others_room";
 };
 
 subtest 'an ETag of another\'s is of no use' => sub {
@@ -104,10 +112,17 @@ subtest 'an ETag of another\'s is of no use' => sub {
 
 subtest 'the token alone says who it is' => sub {
     my $id = $owner->user->{id};
-    for my $trick (["?user_id=$id"], ['', 'X-User-Id' => $id], ['', 'X-Forwarded-User' => $id], ['', Cookie => "user_id=$id"],
-        ['', 'X-HTTP-Method-Override' => 'DELETE'], ['?access_token=' . $owner->token]) {
+    for my $trick (
+        ["?user_id=$id"],
+        ['', 'X-User-Id' => $id],
+        ['', 'X-Forwarded-User' => $id],
+        ['', Cookie => "user_id=$id"],
+        ['', 'X-HTTP-Method-Override' => 'DELETE'],
+        ['?access_token=' . $owner->token]
+    ) {
         my ($query, @headers) = @$trick;
-        is_deeply [map { $_->{id} } @{$other->get("/chat/chatroom$query", @headers)->json->{chatrooms}}], [$others_room],
+        is_deeply [map { $_->{id} } @{$other->get("/chat/chatroom$query", @headers)->json->{chatrooms}}],
+            [$others_room],
             "$query @headers";
     }
 };

@@ -31,7 +31,11 @@ my ($header, $claims) = Gemclone::Token->parts($resetter->token);
 is $claims->{scope}, 'reset_password', 'the token says what it is for';
 is $claims->{exp} - $claims->{iat}, 600, 'and is good for ten minutes';
 
-problem_ok $resetter->request($_->[0] => $_->[1] =~ s/\{room\}/$room/r =~ s/\{id\}/$id/r, $BODY{$_->[0]}), 403, "$_->[0] $_->[1]"
+problem_ok $resetter->request(
+    $_->[0] => $_->[1] =~ s/\{room\}/$room/r =~ s/\{id\}/$id/r,
+    $BODY{$_->[0]}
+    ),
+    403, "$_->[0] $_->[1]"
     for @ROUTES;
 is_deeply [map { $_->{id} } @{$owner->rooms}], [$room], 'nothing has come of it';
 

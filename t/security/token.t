@@ -21,7 +21,12 @@ sub made (@arguments) { return Gemclone::Token->make(@arguments) }
 sub with ($header, $claims = {}, @more) {
     return Gemclone::Token->make({%$HEADER, %$header}, {%$CLAIMS, %$claims}, $KEY, @more);
 }
-sub without ($claim) { my %claims = %$CLAIMS; delete $claims{$claim}; return Gemclone::Token->make($HEADER, \%claims, $KEY) }
+
+sub without ($claim) {
+    my %claims = %$CLAIMS;
+    delete $claims{$claim};
+    return Gemclone::Token->make($HEADER, \%claims, $KEY);
+}
 
 my $refusal = problem_ok(try('x'), 401, 'what is no token at all is refused');
 
@@ -30,7 +35,8 @@ sub refused ($token, $what) { return is_deeply problem_ok(try($token), 401, $wha
 subtest 'a token that the test signs is good' => sub {
     answer_ok try($user->token), 200, 'the server\'s own';
     answer_ok try(with({})), 200, 'the same, signed by us: what follows fails for its own reason';
-    is $anybody->get('/user/me', Authorization => "bearer " . $user->token)->code, 200, 'the scheme is known in any case';
+    is $anybody->get('/user/me', Authorization => "bearer " . $user->token)->code, 200,
+        'the scheme is known in any case';
 };
 
 subtest 'time' => sub {
@@ -60,7 +66,8 @@ subtest 'signatures' => sub {
     my ($head, $claims, $signature) = split /\./, $user->token;
     refused "$head.$claims.", 'none';
     refused "$head.$claims", 'not even its dot';
-    refused $_, 'parts that are missing' for '.', '..', '...', "$head..$signature", ".$claims.$signature", "$head.$claims.$signature.x";
+    refused $_, 'parts that are missing'
+        for '.', '..', '...', "$head..$signature", ".$claims.$signature", "$head.$claims.$signature.x";
     for my $i (0, 20, 41) {
         my $changed = $signature;
         substr($changed, $i, 1) =~ tr/A-Za-z0-9_-/B-ZAb-za1-90_A/;
@@ -93,14 +100,16 @@ subtest 'algorithms' => sub {
 
 subtest 'key ids' => sub {
     # With one key only, the signature alone decides: what kid says can do no harm, and must not be followed.
-    for my $kid ('../../../../dev/null', '/dev/null', '', "dev\0x", "x' UNION SELECT 'k", 'http://127.0.0.1/key', 'x' x 400, 7, ['dev'], undef) {
+    for my $kid ('../../../../dev/null', '/dev/null', '', "dev\0x", "x' UNION SELECT 'k",
+        'http://127.0.0.1/key', 'x' x 400, 7, ['dev'], undef)
+    {
         my $shown = ref $kid || !defined $kid ? 'not a text' : substr $kid =~ s/[^ -~]/./gr, 0, 30;
         refused made({%$HEADER, kid => $kid}, $CLAIMS, ''), "an empty key under the kid '$shown'";
         refused made({%$HEADER, kid => $kid}, $CLAIMS, 'x' x 32), "another key under the kid '$shown'";
     }
     refused made({%$HEADER, %$_}, $CLAIMS, 'x' x 32), 'a key that comes along: ' . (keys %$_)[0]
-        for {jwk => {kty => 'oct', k => 'eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg'}}, {jku => 'http://127.0.0.1/'}, {x5u => 'http://127.0.0.1/'},
-        {x5c => ['MIIB']}, {crit => ['exp']};
+        for { jwk => {kty => 'oct', k => 'eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg'} }
+    , {jku => 'http://127.0.0.1/'}, {x5u => 'http://127.0.0.1/'}, {x5c => ['MIIB']}, {crit => ['exp']};
 };
 
 subtest 'sizes and forms' => sub {
@@ -121,9 +130,11 @@ subtest 'sizes and forms' => sub {
 subtest 'headers' => sub {
     my $token = $user->token;
     is $anybody->get('/user/me', Authorization => $_)->code, 401, 'not ' . s/\Q$token/TOKEN/r
-        for $token, "Token $token", "Bearer$token", "Bearer  x $token", "Basic $token", "Bearer $token $token", "Bearer \"$token\"";
+        for $token, "Token $token", "Bearer$token", "Bearer  x $token", "Basic $token", "Bearer $token $token",
+        "Bearer \"$token\"";
     my $res = $stack->client->get("/user/me?access_token=$token");
     problem_ok $res, 401, 'nor in a query';
-    like try('x')->headers->www_authenticate, qr/error="invalid_token"/, 'a token that is refused is told from one that is missing';
+    like try('x')->headers->www_authenticate, qr/error="invalid_token"/,
+        'a token that is refused is told from one that is missing';
     unlike $anybody->get('/user/me')->headers->www_authenticate, qr/error/, 'by RFC 6750';
 };

@@ -31,7 +31,9 @@ sub schema () {
     return qx{@{[program 'pg_dump']} --schema-only 2>&1} =~ s/^\\(?:un)?restrict .*\n//mgr;
 }
 
-sub roles () { return $server->selectcol_arrayref(q{SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1}) }
+sub roles () {
+    return $server->selectcol_arrayref(q{SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1});
+}
 
 $server->do('CREATE DATABASE gemclone');
 my ($empty, @before) = schema;
@@ -66,7 +68,8 @@ subtest 'Sqitch' => sub {
     my $full = schema;
     like eval { $postgres->sqitch('verify') } // $@, qr/successful/i, 'and verifies it';
     ok eval { $postgres->sqitch('revert', '-y') }, 'reverts all' or diag $@;
-    is_deeply $postgres->dbh->selectcol_arrayref(q{SELECT nspname FROM pg_namespace WHERE nspname = 'gemclone'}), [], 'nothing is left';
+    is_deeply $postgres->dbh->selectcol_arrayref(q{SELECT nspname FROM pg_namespace WHERE nspname = 'gemclone'}), [],
+        'nothing is left';
     ok eval { $postgres->sqitch('deploy') }, 'and deploys it again' or diag $@;
     is schema, $full, 'with the same outcome';
 };
@@ -97,7 +100,9 @@ subtest 'an admin who made the role first' => sub {
     eval { $postgres->sqitch('revert', '-y') };
     $server->do(q{CREATE ROLE gemclone LOGIN PASSWORD 'secret' CONNECTION LIMIT 50});
     ok eval { $postgres->sqitch('deploy') }, 'it is used' or diag $@;
-    my ($limit, $password) = $server->selectrow_array(q{SELECT rolconnlimit, rolpassword IS NOT NULL FROM pg_authid WHERE rolname = 'gemclone'});
+    my ($limit, $password)
+        = $server->selectrow_array(
+        q{SELECT rolconnlimit, rolpassword IS NOT NULL FROM pg_authid WHERE rolname = 'gemclone'});
     is $limit, 50, 'as it is';
     ok $password, 'with its password';
 };

@@ -16,20 +16,27 @@ use Time::HiRes qw(sleep);
 use constant {USERS => 20_000, ROOMS => 50_000, MESSAGES => 1_000_000, BIG => 5_000};
 
 my $stack = Gemclone::Stack->start(
-    fsync      => 0,
-    children   => 1,
-    directives => ['GemcloneQuota basic unlimited', 'GemcloneLease 1s', 'GemcloneDatabaseTimeout 20s', 'GemcloneGeminiBackoff 50ms'],
-    postgres   => {settings => {
-        shared_preload_libraries         => 'auto_explain',
-        'auto_explain.log_min_duration'  => 0,
-        'auto_explain.log_nested_statements' => 'on',
-        'auto_explain.log_format'        => 'json',
-        'auto_explain.log_level'         => 'log',
-        shared_buffers                   => '512MB',
-        max_wal_size                     => '8GB',
-        autovacuum                       => 'off',
-        log_line_prefix                  => '',
-    }},
+    fsync => 0,
+    children => 1,
+    directives => [
+        'GemcloneQuota basic unlimited',
+        'GemcloneLease 1s',
+        'GemcloneDatabaseTimeout 20s',
+        'GemcloneGeminiBackoff 50ms'
+    ],
+    postgres => {
+        settings => {
+            shared_preload_libraries => 'auto_explain',
+            'auto_explain.log_min_duration' => 0,
+            'auto_explain.log_nested_statements' => 'on',
+            'auto_explain.log_format' => 'json',
+            'auto_explain.log_level' => 'log',
+            shared_buffers => '512MB',
+            max_wal_size => '8GB',
+            autovacuum => 'off',
+            log_line_prefix => '',
+        }
+    },
 );
 $stack->log->expect(qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
 my $dbh = $stack->dbh;
@@ -37,15 +44,24 @@ my %SQL = Gemclone::Statements->all;
 
 # Rows as years of use leave them: rooms of many sizes, most users idle, a queue that another site does not work off.
 sub fill () {
-    $dbh->do($_) for 'SET auto_explain.log_min_duration = -1', q{SET session_replication_role = 'replica'},
-        q{INSERT INTO gemclone.users (e164, mobile_number) SELECT '+1444' || lpad(i::text, 7, '0'), i FROM generate_series(1, } . USERS . ') i',
+    $dbh->do($_)
+        for 'SET auto_explain.log_min_duration = -1', q{SET session_replication_role = 'replica'},
+        q{INSERT INTO gemclone.users (e164, mobile_number) SELECT '+1444' || lpad(i::text, 7, '0'), i FROM generate_series(1, }
+        . USERS . ') i',
         q{CREATE TEMP TABLE u AS SELECT id, row_number() OVER () - 1 AS n FROM gemclone.users},
         q{INSERT INTO gemclone.chatrooms (user_id, title, created_at)
-            SELECT u.id, 'Room', now() - i * interval '1 min' FROM generate_series(1, } . ROOMS . q{) i JOIN u ON u.n = i % } . USERS,
+            SELECT u.id, 'Room', now() - i * interval '1 min' FROM generate_series(1, }
+        . ROOMS
+        . q{) i JOIN u ON u.n = i % }
+        . USERS,
         q{CREATE TEMP TABLE r AS SELECT id, user_id, row_number() OVER () - 1 AS n FROM gemclone.chatrooms},
         q{INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
             SELECT r.id, 2 * i + k, CASE k WHEN 1 THEN 2 * i END, CASE k WHEN 1 THEN 'gemini' ELSE 'user' END, 'done', 'Hello', 2
-            FROM generate_series(1, } . MESSAGES / 2 . q{) i JOIN r ON r.n = i % } . ROOMS . q{, generate_series(0, 1) k},
+            FROM generate_series(1, }
+        . MESSAGES / 2
+        . q{) i JOIN r ON r.n = i % }
+        . ROOMS
+        . q{, generate_series(0, 1) k},
         q{SELECT setval('gemclone.message_id', 3 * } . MESSAGES . ')',
         q{INSERT INTO gemclone.sessions (user_id, purpose) SELECT id, 'login' FROM u, generate_series(1, 3)},
         q{INSERT INTO gemclone.otps SELECT e164, 'login', '\\x00', now() FROM gemclone.users},
@@ -68,7 +84,8 @@ sub plans () {
 
 # The tables that a plan reads from end to end.
 sub scanned ($node) {
-    return (($node->{'Node Type'} eq 'Seq Scan' ? $node->{'Relation Name'} : ()), map { scanned($_) } @{$node->{Plans} // []});
+    return (($node->{'Node Type'} eq 'Seq Scan' ? $node->{'Relation Name'} : ()),
+        map { scanned($_) } @{$node->{Plans} // []});
 }
 
 # Requests that make the module run everything that it has.
@@ -100,7 +117,8 @@ fill;
 my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
     WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
 cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
-is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions usage users)], 'and every table is big';
+is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions usage users)],
+    'and every table is big';
 
 is use_everything(), 200, 'a user has used everything';
 sleep 0.5;
@@ -109,8 +127,12 @@ cmp_ok scalar @plans, '>', 100, 'Postgres has told its plans';
 for my $name (sort keys %SQL) {
     ok scalar(grep { index($_->{text}, $SQL{$name}) >= 0 } @plans), "$name has run";
 }
-my @nested = grep { my $plan = $_; !grep { index($plan->{text}, $_) >= 0 } values %SQL } @plans;
-cmp_ok scalar(grep { $_->{text} =~ /INSERT INTO gemclone\.messages/ } @nested), '>', 0, 'so has what functions hold inside';
+my @nested = grep {
+    my $plan = $_;
+    !grep { index($plan->{text}, $_) >= 0 } values %SQL
+} @plans;
+cmp_ok scalar(grep { $_->{text} =~ /INSERT INTO gemclone\.messages/ } @nested), '>', 0,
+    'so has what functions hold inside';
 
 my %bad;
 for my $plan (@plans) {
@@ -125,6 +147,7 @@ for my $name (sort keys %SQL) {
     $dbh->do("PREPARE generic_\L$name\E AS $SQL{$name}", {pg_direct => 1});
     my $arguments = $count ? '(' . join(', ', ('NULL') x $count) . ')' : '';
     my ($json) = $dbh->selectrow_array("EXPLAIN (FORMAT json) EXECUTE generic_\L$name\E$arguments");
-    is_deeply [grep { $BIG{$_} } scanned(decode_json($json)->[0]{Plan})], [], "$name needs none either when planned for any parameters";
+    is_deeply [grep { $BIG{$_} } scanned(decode_json($json)->[0]{Plan})], [],
+        "$name needs none either when planned for any parameters";
 }
 done_testing;

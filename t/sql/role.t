@@ -6,21 +6,50 @@ use Apache::Test qw(-withtestmore);
 use Gemclone::Stack;
 
 my @DENIED = (
-    'CREATE TABLE gemclone.x (i int)', 'CREATE TABLE public.x (i int)', 'CREATE TABLE x (i int)', 'CREATE TEMPORARY TABLE x (i int)',
-    'CREATE SCHEMA x', 'CREATE VIEW gemclone.x AS SELECT 1', 'CREATE SEQUENCE gemclone.x', 'CREATE TYPE gemclone.x AS (i int)',
-    'CREATE INDEX ON gemclone.users (name)', 'ALTER TABLE gemclone.users ADD x int', 'ALTER TABLE gemclone.users DISABLE TRIGGER ALL',
-    'ALTER TABLE gemclone.users OWNER TO gemclone', 'DROP TABLE gemclone.jobs', 'DROP INDEX gemclone.jobs_due', 'DROP SCHEMA gemclone CASCADE',
-    'TRUNCATE gemclone.users CASCADE', 'COMMENT ON TABLE gemclone.users IS NULL',
-    q{CREATE FUNCTION gemclone.x() RETURNS int LANGUAGE sql AS 'SELECT 1'}, q{CREATE FUNCTION public.x() RETURNS int LANGUAGE sql AS 'SELECT 1'},
-    'DROP FUNCTION gemclone.job_claim', 'CREATE TRIGGER x BEFORE INSERT ON gemclone.users EXECUTE FUNCTION suppress_redundant_updates_trigger()',
-    'GRANT SELECT ON gemclone.users TO PUBLIC', 'CREATE TABLE public.x (i uuid REFERENCES gemclone.users)',
-    'CREATE ROLE x', 'ALTER ROLE gemclone SUPERUSER', 'SET ROLE postgres',
-    'SET SESSION AUTHORIZATION postgres', 'CREATE DATABASE x', 'CREATE EXTENSION dblink', q{ALTER SYSTEM SET work_mem = '1MB'},
-    q{COPY (SELECT 1) TO '/tmp/x'}, q{COPY gemclone.users FROM PROGRAM 'true'}, q{SELECT pg_read_file('/etc/passwd')}, q{SELECT pg_ls_dir('/')},
-    q{SELECT lo_import('/etc/passwd')}, 'SELECT * FROM pg_authid', 'SELECT * FROM sqitch.changes', q{SELECT setval('gemclone.message_id', 1)},
-    'SELECT pg_reload_conf()', 'VACUUM FULL gemclone.users', 'ANALYZE gemclone.users',
+    'CREATE TABLE gemclone.x (i int)',
+    'CREATE TABLE public.x (i int)',
+    'CREATE TABLE x (i int)',
+    'CREATE TEMPORARY TABLE x (i int)',
+    'CREATE SCHEMA x',
+    'CREATE VIEW gemclone.x AS SELECT 1',
+    'CREATE SEQUENCE gemclone.x',
+    'CREATE TYPE gemclone.x AS (i int)',
+    'CREATE INDEX ON gemclone.users (name)',
+    'ALTER TABLE gemclone.users ADD x int',
+    'ALTER TABLE gemclone.users DISABLE TRIGGER ALL',
+    'ALTER TABLE gemclone.users OWNER TO gemclone',
+    'DROP TABLE gemclone.jobs',
+    'DROP INDEX gemclone.jobs_due',
+    'DROP SCHEMA gemclone CASCADE',
+    'TRUNCATE gemclone.users CASCADE',
+    'COMMENT ON TABLE gemclone.users IS NULL',
+    q{CREATE FUNCTION gemclone.x() RETURNS int LANGUAGE sql AS 'SELECT 1'},
+    q{CREATE FUNCTION public.x() RETURNS int LANGUAGE sql AS 'SELECT 1'},
+    'DROP FUNCTION gemclone.job_claim',
+    'CREATE TRIGGER x BEFORE INSERT ON gemclone.users EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'GRANT SELECT ON gemclone.users TO PUBLIC',
+    'CREATE TABLE public.x (i uuid REFERENCES gemclone.users)',
+    'CREATE ROLE x',
+    'ALTER ROLE gemclone SUPERUSER',
+    'SET ROLE postgres',
+    'SET SESSION AUTHORIZATION postgres',
+    'CREATE DATABASE x',
+    'CREATE EXTENSION dblink',
+    q{ALTER SYSTEM SET work_mem = '1MB'},
+    q{COPY (SELECT 1) TO '/tmp/x'},
+    q{COPY gemclone.users FROM PROGRAM 'true'},
+    q{SELECT pg_read_file('/etc/passwd')},
+    q{SELECT pg_ls_dir('/')},
+    q{SELECT lo_import('/etc/passwd')},
+    'SELECT * FROM pg_authid',
+    'SELECT * FROM sqitch.changes',
+    q{SELECT setval('gemclone.message_id', 1)},
+    'SELECT pg_reload_conf()',
+    'VACUUM FULL gemclone.users',
+    'ANALYZE gemclone.users',
 );
-my %ROWS = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs);
+my %ROWS
+    = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs);
 
 plan tests => 7 + @DENIED, need 'gemclone';
 
@@ -37,20 +66,26 @@ sub denied ($sql) {
     $dbh->begin_work unless $alone;
     push @said, $@ unless eval { $dbh->do($sql); 1 };
     $dbh->rollback unless $alone;
-    return scalar grep {/permission denied|must be|[Oo]nly (?:superusers|table or database owner)|no privileges were granted|skipping/} @said;
+    return scalar grep {
+        /permission denied|must be|[Oo]nly (?:superusers|table or database owner)|no privileges were granted|skipping/
+    } @said;
 }
 
 ok denied($_), $_ for @DENIED;
 
-my ($attributes) = $super->selectrow_array(q{SELECT concat_ws(',', rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)
-    FROM pg_roles WHERE rolname = 'gemclone'});
+my ($attributes) = $super->selectrow_array(
+    q{SELECT concat_ws(',', rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls)
+    FROM pg_roles WHERE rolname = 'gemclone'}
+);
 is $attributes, 'f,f,f,f,f', 'it has no attribute that matters';
 
 my ($owned) = $super->selectrow_array(q{SELECT count(*) FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
     WHERE r.rolname = 'gemclone' AND d.deptype = 'o'});
 is $owned, 0, 'it owns nothing';
 
-my ($member) = $super->selectrow_array(q{SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = 'gemclone'});
+my ($member)
+    = $super->selectrow_array(
+    q{SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = 'gemclone'});
 is $member, 0, 'it is a member of no other role';
 
 my %may = map { $_->[0] => $_->[1] } @{$super->selectall_arrayref(q{
@@ -63,13 +98,18 @@ my %may = map { $_->[0] => $_->[1] } @{$super->selectall_arrayref(q{
     GROUP BY 1})};
 is_deeply \%may, \%ROWS, 'it may read and write the rows of these tables, and of no others';
 
-is_deeply $super->selectcol_arrayref(q{SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace
-    AND (p.prosecdef OR NOT has_function_privilege('gemclone', p.oid, 'EXECUTE'))}), [], 'it may call every function, none of which gives it more rights';
+is_deeply $super->selectcol_arrayref(
+    q{SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace
+    AND (p.prosecdef OR NOT has_function_privilege('gemclone', p.oid, 'EXECUTE'))}
+    ),
+    [], 'it may call every function, none of which gives it more rights';
 
 $super->do('CREATE ROLE gemclone_stranger');
 is_deeply $super->selectcol_arrayref(q{
     SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace AND has_function_privilege('gemclone_stranger', p.oid, 'EXECUTE')
     UNION SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'gemclone'::regnamespace AND c.relkind = 'r'
-        AND has_table_privilege('gemclone_stranger', c.oid, 'SELECT')}), [], 'another role may call and read nothing';
-ok !$super->selectrow_array(q{SELECT has_schema_privilege('gemclone_stranger', 'gemclone', 'USAGE')}), 'and does not get into the schema';
+        AND has_table_privilege('gemclone_stranger', c.oid, 'SELECT')}),
+    [], 'another role may call and read nothing';
+ok !$super->selectrow_array(q{SELECT has_schema_privilege('gemclone_stranger', 'gemclone', 'USAGE')}),
+    'and does not get into the schema';
 $super->do('DROP ROLE gemclone_stranger');

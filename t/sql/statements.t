@@ -17,8 +17,10 @@ my $dbh = Gemclone::Stack->shared->dbh(user => 'gemclone');
 cmp_ok scalar keys %SQL, '>=', 15, 'there are statements';
 for my $name (sort keys %SQL) {
     my $sql = $SQL{$name};
-    ok eval { $dbh->do("PREPARE statement_\L$name\E AS $sql", {pg_direct => 1}) }, "$name can be prepared" or diag $@, $sql;
+    ok eval { $dbh->do("PREPARE statement_\L$name\E AS $sql", {pg_direct => 1}) }, "$name can be prepared"
+        or diag $@, $sql;
     my %used = map { $_ => 1 } $sql =~ /\$(\d+)/g;
-    is_deeply [sort { $a <=> $b } keys %used], [1 .. Gemclone::Statements->parameters($sql)], 'its parameters are numbered without a gap';
+    is_deeply [sort { $a <=> $b } keys %used], [1 .. Gemclone::Statements->parameters($sql)],
+        'its parameters are numbered without a gap';
     cmp_ok scalar keys %used, '<=', $MOST, 'and not too many';
 }

@@ -40,7 +40,11 @@ my $alone = host('');
 # The same user over several connections at once, which are kept: they lead to several children.
 sub connections ($user, $apache, $count = 8) {
     my @clients = map {
-        Gemclone::Client->new(url => $apache->url, token => $user->token, ua => Mojo::UserAgent->new(inactivity_timeout => 60))
+        Gemclone::Client->new(
+            url => $apache->url,
+            token => $user->token,
+            ua => Mojo::UserAgent->new(inactivity_timeout => 60)
+        )
     } 1 .. $count;
     Mojo::Promise->all(map { $_->ua->start_p($_->transaction(GET => '/chat/chatroom')) } @clients)->wait;
     return @clients;
@@ -148,7 +152,13 @@ subtest 'Redis dies' => sub {
     is_deeply hammer(10, @clients), [], 'and afterwards';
     my @there = connections($user, $other);
     $clients[0]->room('Far');
-    ok eventually(sub { !grep { titles($_) ne titles($clients[0]) } @there }, 1), 'the other host hears of changes again';
+    ok eventually(
+        sub {
+            !grep { titles($_) ne titles($clients[0]) } @there;
+        },
+        1
+        ),
+        'the other host hears of changes again';
 };
 
 subtest 'Redis hangs' => sub {
@@ -161,7 +171,13 @@ subtest 'Redis hangs' => sub {
     cmp_ok time - $began, '<', 20, 'in bearable time';
     $stack->redis->process->kill('CONT');
     is_deeply hammer(10, @clients), [], 'also when it goes on';
-    ok eventually(sub { !grep { titles($_) ne titles($clients[0]) } @there }, TTL + 3), 'the other host is right when values have aged';
+    ok eventually(
+        sub {
+            !grep { titles($_) ne titles($clients[0]) } @there;
+        },
+        TTL + 3
+        ),
+        'the other host is right when values have aged';
 };
 
 subtest 'the connection for changes is lost' => sub {
@@ -179,9 +195,18 @@ subtest 'Redis holds something else' => sub {
     my $user = $stack->new_user;
     my $room = $user->room('Mine');
     titles($user);
-    for my $command (['FLUSHALL'], [qw(EVAL), q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('SET', k, 'junk') end}, 0],
-        ['EVAL', q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('LPUSH', k, 'x') end}, 0],
-        ['EVAL', q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('SET', k, string.rep('x', 16)) end}, 0]) {
+    for my $command (
+        ['FLUSHALL'],
+        [qw(EVAL), q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('SET', k, 'junk') end}, 0],
+        [   'EVAL',
+            q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('LPUSH', k, 'x') end},
+            0
+        ],
+        [   'EVAL',
+            q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('SET', k, string.rep('x', 16)) end},
+            0
+        ]
+    ) {
         $stack->redis->command(@$command);
         my @clients = connections($user, $stack->apache, 4);
         is_deeply [map { titles($_) } @clients], [('Mine') x 4], 'the list is from Postgres then';

@@ -26,11 +26,17 @@ my ($child) = $stack->apache->children_pids;
 
 sub threads () { return scalar(() = glob "/proc/$child/task/*") }
 sub unfinished () {
-    return $dbh->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE sender = 'gemini' AND status = 'pending'});
+    return $dbh->selectrow_array(
+        q{SELECT count(*) FROM gemclone.messages WHERE sender = 'gemini' AND status = 'pending'});
 }
 
 # All of them are written before the clock starts: what counts is the server's time, not the test's.
-my @prompts = map { $rooms[$_][0]->transaction(POST => "/message/$rooms[$_][1]", {content => "Prompt $_ [[delay=" . DELAY * 1000 . ']]'}) } 0 .. $#rooms;
+my @prompts = map {
+    $rooms[$_][0]->transaction(
+        POST => "/message/$rooms[$_][1]",
+        {content => "Prompt $_ [[delay=" . DELAY * 1000 . ']]'}
+    )
+} 0 .. $#rooms;
 my $began = time;
 my @answers = all_at_once @prompts;
 my $accepted = time;

@@ -11,7 +11,13 @@ use Mojo::JSON qw(encode_json);
 use Test::More;
 
 use constant SANITIZED => !!$ENV{GEMCLONE_SANITIZE};
-use constant {CLIENTS => 4, PIPELINE => 50, WARM_UP => SANITIZED ? 2_000 : 30_000, REQUESTS => SANITIZED ? 8_000 : 100_000, GROWTH => 4096};
+use constant {
+    CLIENTS => 4,
+    PIPELINE => 50,
+    WARM_UP => SANITIZED ? 2_000 : 30_000,
+    REQUESTS => SANITIZED ? 8_000 : 100_000,
+    GROWTH => 4096
+};
 
 plan tests => 5;
 
@@ -27,29 +33,70 @@ my $etag = $user->get('/user/me')->headers->etag;
 sub request ($line, $body = undef, @headers) {
     $body = encode_json($body) if ref $body;
     return join "\r\n", "$line HTTP/1.1", 'Host: x', 'Authorization: Bearer ' . $user->token,
-        (defined $body ? ('Content-Type: application/json', 'Content-Length: ' . length $body) : ()), @headers, '', $body // '';
+        (defined $body ? ('Content-Type: application/json', 'Content-Length: ' . length $body) : ()), @headers, '',
+        $body // '';
 }
 
 # What clients do, about as often as they do it, and what they do wrong. None of these ends the connection.
 my @MIX = (
-    (request('GET /user/me')) x 10, (request('GET /chat/chatroom')) x 10, (request("GET /chat/chatroom/$rooms[1]")) x 5,
-    (request("GET /message/$rooms[0]")) x 8, request("GET /message/$rooms[0]/$sent->{reply}{id}"), request('GET /chat/chatroom?limit=2'),
-    request("PATCH /chat/chatroom/$rooms[2]", {title => 'Changed'}), request('GET /user/me', undef, "If-None-Match: $etag"),
-    request('GET /nothing'), request('GET /user/me', undef, 'Authorization: Bearer x.y.z'), request('GET /chat/chatroom/' . random_uuid),
-    request('POST /chat/chatroom', {title => 5}), request('PUT /user/me'),
-    request('POST /auth/send-otp', {mobile_number => '+15550000000', purpose => 'login'}), request('OPTIONS /user/me'), request('HEAD /user/me'),
-    request("POST /message/$rooms[3]", {content => 'Hello', again => 'x' x 2000}, 'Idempotency-Key: again'), request('GET /healthz'),
+    (request('GET /user/me')) x 10,
+    (request('GET /chat/chatroom')) x 10,
+    (request("GET /chat/chatroom/$rooms[1]")) x 5,
+    (request("GET /message/$rooms[0]")) x 8,
+    request("GET /message/$rooms[0]/$sent->{reply}{id}"),
+    request('GET /chat/chatroom?limit=2'),
+    request("PATCH /chat/chatroom/$rooms[2]", {title => 'Changed'}),
+    request('GET /user/me', undef, "If-None-Match: $etag"),
+    request('GET /nothing'),
+    request('GET /user/me', undef, 'Authorization: Bearer x.y.z'),
+    request('GET /chat/chatroom/' . random_uuid),
+    request('POST /chat/chatroom', {title => 5}),
+    request('PUT /user/me'),
+    request(
+        'POST /auth/send-otp',
+        {
+            mobile_number => '+15550000000',
+            purpose => 'login'
+        }
+    ),
+    request('OPTIONS /user/me'),
+    request('HEAD /user/me'),
+    request(
+        "POST /message/$rooms[3]",
+        {
+            content => 'Hello',
+            again => 'x' x 2000
+        },
+        'Idempotency-Key: again'
+    ),
+    request('GET /healthz'),
     request("POST /message/$rooms[4]", {content => ''}),
 );
 
 # After these httpd closes the connection.
 my @LAST = (
-    request('POST /chat/chatroom', 'x'), request('POST /chat/chatroom', '[' x 1000), request("GET /message/$rooms[0]?limit=x"),
-    request('POST /auth/verify-otp', {mobile_number => '+15550000000', otp => '123456', purpose => 'login'}),
-    request('POST /chat/chatroom', 'x' x 300_000), request('GET /user/me', undef, 'X: ' . 'x' x 9000), "NONSENSE\r\n\r\n",
+    request('POST /chat/chatroom', 'x'),
+    request('POST /chat/chatroom', '[' x 1000),
+    request("GET /message/$rooms[0]?limit=x"),
+    request(
+        'POST /auth/verify-otp',
+        {
+            mobile_number => '+15550000000',
+            otp => '123456',
+            purpose => 'login'
+        }
+    ),
+    request('POST /chat/chatroom', 'x' x 300_000),
+    request('GET /user/me', undef, 'X: ' . 'x' x 9000),
+    "NONSENSE\r\n\r\n",
 );
 
-sub connection () { return IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $stack->apache->port) // die "no connection: $@" }
+sub connection () {
+    return IO::Socket::IP->new(
+        PeerHost => '127.0.0.1',
+        PeerPort => $stack->apache->port
+    ) // die "no connection: $@";
+}
 
 # Sends so many requests over connections that it keeps for a while, in packets; returns how many were answered.
 sub run_client ($count) {
@@ -91,7 +138,9 @@ my $before = resident;
 cmp_ok run_clients(REQUESTS), '>=', REQUESTS, 'so many requests were answered';
 my $after = resident;
 note sprintf '%d kB after the warm-up, %d kB after %d requests more', $before, $after, REQUESTS;
-SANITIZED ? pass('a sanitizer keeps what was freed') : cmp_ok $after - $before, '<', GROWTH, 'the child has not grown';
+SANITIZED ? pass('a sanitizer keeps what was freed') : cmp_ok $after - $before, '<', GROWTH,
+    'the child has not grown';
 is_deeply [$stack->apache->children_pids], [$child], 'it is the same child';
 is $user->get('/user/me')->code, 200, 'which goes on';
-is $stack->dbh->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE room_id = ?}, {}, $rooms[3]), 2, 'a prompt under one key is one prompt';
+is $stack->dbh->selectrow_array(q{SELECT count(*) FROM gemclone.messages WHERE room_id = ?}, {}, $rooms[3]), 2,
+    'a prompt under one key is one prompt';

@@ -17,9 +17,15 @@ secret_file("$dir/more/second.key", 'second-key');
 my $stack = Gemclone::Stack->start(
     fsync => 0, dir => "$dir", children => 1,
     directives => [
-        'GemcloneQuota basic unlimited', 'GemcloneGeminiBackoff 20ms', 'GemcloneGeminiTries ' . TRIES, 'GemcloneMaxReply 64K',
-        'GemcloneGeminiFirstTokenTimeout 1500ms', 'GemcloneGeminiIdleTimeout 1500ms', 'GemcloneGeminiTotalTimeout 6s',
-        "GemcloneGeminiKey file:$dir/more/second.key", 'GemclonePoll 100ms',
+        'GemcloneQuota basic unlimited',
+        'GemcloneGeminiBackoff 20ms',
+        'GemcloneGeminiTries ' . TRIES,
+        'GemcloneMaxReply 64K',
+        'GemcloneGeminiFirstTokenTimeout 1500ms',
+        'GemcloneGeminiIdleTimeout 1500ms',
+        'GemcloneGeminiTotalTimeout 6s',
+        "GemcloneGeminiKey file:$dir/more/second.key",
+        'GemclonePoll 100ms',
     ],
 );
 $stack->log->expect('GEM0403', 'GEM0409');
@@ -40,8 +46,10 @@ my %CASES = (
     '[[error=leaked]]'             => ['failed', 'upstream', $MAIN],
     '[[status=409]]'               => ['failed', 'upstream', $MAIN],
     # Failures that pass, here never.
-    (map { ("[[status=$_]]" => ['failed', $_ == 408 || $_ == 504 ? 'timeout' : 'upstream', @ALL]) } 408, 499, 500, 502, 503, 504),
-    '[[status=503]] [[body=html]]'  => ['failed', 'upstream', @ALL],
+    (   map { ("[[status=$_]]" => ['failed', $_ == 408 || $_ == 504 ? 'timeout' : 'upstream', @ALL]) } 408,
+        499, 500, 502, 503, 504
+    ),
+    '[[status=503]] [[body=html]]' => ['failed', 'upstream', @ALL],
     '[[status=503]] [[body=empty]]' => ['failed', 'upstream', @ALL],
     '[[status=503]] [[body=array]]' => ['failed', 'upstream', @ALL],
     '[[status=429]] [[retry=20ms]]' => ['failed', 'rate_limited', @ALL],
@@ -53,11 +61,17 @@ my %CASES = (
     '[[garbage=1]]'                => ['failed', 'upstream', @ALL],
     '[[miderror=1]]'               => ['failed', 'upstream', @ALL],
     # Failures that pass after a while.
-    (map { ("[[$_]] [[times=1]]" => ['done', undef, $MAIN, $MAIN]) } 'status=500', 'status=503', 'status=429]] [[retry=50ms', 'empty', 'nofinish',
-        'cut=1', 'cut=4', 'reset=2', 'torn=3', 'garbage=2', 'miderror=2', 'miderror=1]] [[code=500', 'stall=1', 'finish=OTHER'),
-    '[[status=503]] [[times=2]]'   => ['done', undef, ($MAIN) x 3],
-    '[[status=503]] [[times=3]]'   => ['done', undef, ($MAIN) x 3, $FALLBACK],
-    '[[status=503]] [[times=4]]'   => ['done', undef, ($MAIN) x 3, ($FALLBACK) x 2],
+    (   map { ("[[$_]] [[times=1]]" => ['done', undef, $MAIN, $MAIN]) } 'status=500', 'status=503',
+        'status=429]] [[retry=50ms', 'empty',
+        'nofinish', 'cut=1',
+        'cut=4', 'reset=2',
+        'torn=3', 'garbage=2',
+        'miderror=2', 'miderror=1]] [[code=500',
+        'stall=1', 'finish=OTHER'
+    ),
+    '[[status=503]] [[times=2]]' => ['done', undef, ($MAIN) x 3],
+    '[[status=503]] [[times=3]]' => ['done', undef, ($MAIN) x 3, $FALLBACK],
+    '[[status=503]] [[times=4]]' => ['done', undef, ($MAIN) x 3, ($FALLBACK) x 2],
     # What another model may do.
     '[[status=404]] [[times=1]]'   => ['done', undef, $MAIN, $FALLBACK],
     '[[quota=day]] [[times=1]]'    => ['done', undef, $MAIN, $FALLBACK],
@@ -70,8 +84,14 @@ my %CASES = (
     '[[finish=SOMETHING_NEW]]'     => ['failed', 'upstream', $MAIN, $MAIN],
     '[[finish=MALFORMED_FUNCTION_CALL]]' => ['failed', 'upstream', $MAIN, $MAIN],
     # Blocked: never again.
-    (map { ("[[block=$_]]" => ['failed', 'blocked', $MAIN]) } qw(SAFETY OTHER BLOCKLIST PROHIBITED_CONTENT SOMETHING_NEW)),
-    (map { ("[[finish=$_]]" => ['failed', 'blocked', $MAIN]) } qw(SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII)),
+    (
+        map { ("[[block=$_]]" => ['failed', 'blocked', $MAIN]) }
+            qw(SAFETY OTHER BLOCKLIST PROHIBITED_CONTENT SOMETHING_NEW)
+    ),
+    (
+        map { ("[[finish=$_]]" => ['failed', 'blocked', $MAIN]) }
+            qw(SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII)
+    ),
     # Too long, or without an end.
     '[[finish=MAX_TOKENS]] [[empty]]' => ['failed', 'too_long', $MAIN],
     '[[size=70000]]'               => ['failed', 'too_long', $MAIN],
@@ -89,16 +109,19 @@ my @directives = sort keys %CASES;
 my %sent = map { my $room = $room{$_} = $user->room; ($_ => $user->send($room, "Partial? $_")) } @directives;
 my %reply = map { ($_ => $user->wait_reply($room{$_}, $sent{$_}{reply}{id}, 90)) } @directives;
 my %asked;
-push @{$asked{(Mojo::JSON::from_json($_->{body})->{contents}[-1]{parts}[0]{text}) =~ s/^Partial\? //r}}, $_ for $standin->requests;
+push @{$asked{(Mojo::JSON::from_json($_->{body})->{contents}[-1]{parts}[0]{text}) =~ s/^Partial\? //r}}, $_
+    for $standin->requests;
 
 for my $directives (@directives) {
     my ($status, $error, @models) = @{$CASES{$directives}};
     subtest $directives => sub {
         my $reply = $reply{$directives};
         is $reply->{status}, $status, 'its status';
-        is_deeply [map { $_->{model} } @{$asked{$directives}}], \@models, 'the models that were asked, each as often as it may help';
+        is_deeply [map { $_->{model} } @{$asked{$directives}}], \@models,
+            'the models that were asked, each as often as it may help';
         if ($status eq 'done') {
-            is $reply->{content}, 'You said: Partial?. I remember 0 earlier turns (0 yours): [].', 'the text is whole, and holds nothing of what failed';
+            is $reply->{content}, 'You said: Partial?. I remember 0 earlier turns (0 yours): [].',
+                'the text is whole, and holds nothing of what failed';
             is $reply->{error}, undef, 'there is no error';
             is $reply->{model}, $models[-1], 'the model is the one that answered';
             return;
@@ -106,14 +129,19 @@ for my $directives (@directives) {
         is $reply->{error}, $error, 'why';
         is $reply->{content}, '', 'there is no text';
         like $reply->{error_detail}, qr/\A[A-Z].{20,}\.\z/, 'people are told in a sentence';
-        unlike $reply->{error_detail}, qr/\d{3}|[A-Z_]{4,}|http|API|quota|HARM/, 'of which they understand every word';
+        unlike $reply->{error_detail}, qr/\d{3}|[A-Z_]{4,}|http|API|quota|HARM/,
+            'of which they understand every word';
     };
 }
 
 subtest 'prompts that did fail are given back' => sub {
     # Charged are answers, what was blocked in an answer, and what grew too long.
-    my $charged = grep { my ($status, $error) = @{$CASES{$_}}; $status eq 'done' || $error eq 'too_long' || /^\[\[finish/ && $error eq 'blocked' } @directives;
-    my ($used) = $stack->dbh->selectrow_array('SELECT sum(prompts) FROM gemclone.usage WHERE user_id = ?', {}, $user->user->{id});
+    my $charged = grep {
+        my ($status, $error) = @{$CASES{$_}};
+        $status eq 'done' || $error eq 'too_long' || /^\[\[finish/ && $error eq 'blocked'
+    } @directives;
+    my ($used) = $stack->dbh->selectrow_array('SELECT sum(prompts) FROM gemclone.usage WHERE user_id = ?',
+        {}, $user->user->{id});
     is $used, $charged, 'all others are';
     is $stack->dbh->selectrow_array('SELECT count(*) FROM gemclone.jobs'), 0, 'no job is left';
 };

@@ -14,9 +14,15 @@ use constant LEASE => 2;
 plan tests => 7;
 
 my $stack = Gemclone::Stack->start(
-    fsync => 0, children => 3,
-    directives => ['GemcloneQuota basic unlimited', 'GemcloneLease ' . LEASE . 's', 'GemcloneDatabaseTimeout 1s', 'GemclonePoll 200ms',
-        'GemcloneGeminiBackoff 50ms'],
+    fsync => 0,
+    children => 3,
+    directives => [
+        'GemcloneQuota basic unlimited',
+        'GemcloneLease ' . LEASE . 's',
+        'GemcloneDatabaseTimeout 1s',
+        'GemclonePoll 200ms',
+        'GemcloneGeminiBackoff 50ms'
+    ],
 );
 my ($apache, $standin, $user) = ($stack->apache, $stack->standin, $stack->new_user);
 
@@ -58,7 +64,8 @@ subtest 'a child that is killed' => sub {
     is scalar(grep { $_ == 2 } values %tries), scalar @{$by{$pid}}, 'those of the killed one were asked for twice';
     is scalar(grep { $_ > 2 } values %tries), 0, 'and none more often';
     is scalar(jobs), 0, 'no job is left';
-    is_deeply [map { scalar @{$user->messages($_->[0])} } @started], [(2) x 12], 'each room has one prompt and one reply';
+    is_deeply [map { scalar @{$user->messages($_->[0])} } @started], [(2) x 12],
+        'each room has one prompt and one reply';
     ok eventually(sub { $apache->children_pids == 3 }), 'there is another child in its place';
 };
 
@@ -75,7 +82,8 @@ subtest 'a room that is deleted' => sub {
     is $user->wait_reply(@{$started[1]})->{status}, 'done', 'the other one is done';
     sleep 0.5;
     problem_ok $user->get("/message/$started[0][0]/$started[0][1]"), 404, 'the reply does not come back';
-    is dbh->selectrow_array('SELECT count(*) FROM gemclone.messages WHERE room_id = ?', {}, $started[0][0]), 0, 'nothing is stored';
+    is dbh->selectrow_array('SELECT count(*) FROM gemclone.messages WHERE room_id = ?', {}, $started[0][0]), 0,
+        'nothing is stored';
     is scalar(jobs), 0, 'no job is left';
     my @queued = start(1, 'Queued [[delay=500]]');
     $user->send($queued[0][0], "Behind $_") for 1 .. 3;
@@ -121,7 +129,8 @@ subtest 'a server that is killed' => sub {
     is scalar(grep { $_->{worker} } jobs), 6, 'as they were';
     $apache->start;
     reconnect;
-    is_deeply [map { $user->wait_reply(@$_, 30)->{status} } @started], [('done') x 6], 'and are done when the leases have run out';
+    is_deeply [map { $user->wait_reply(@$_, 30)->{status} } @started], [('done') x 6],
+        'and are done when the leases have run out';
 };
 
 subtest 'Postgres goes and comes back' => sub {
@@ -135,7 +144,16 @@ subtest 'Postgres goes and comes back' => sub {
     problem_ok $user->post('/chat/chatroom', {}), 422, 'so are bodies';
     sleep 1;    # the replies are there now, and cannot be stored
     $stack->postgres->start;
-    my @replies = map { my $reply = $_; eventually(sub { my $got = eval { $user->wait_reply(@$reply, 0) }; $got }, 30) } @started;
+    my @replies = map {
+        my $reply = $_;
+        eventually(
+            sub {
+                my $got = eval { $user->wait_reply(@$reply, 0) };
+                $got;
+            },
+            30
+        )
+    } @started;
     is_deeply [map { $_->{status} } @replies], [('done') x 6], 'all replies are stored in the end';
     ok eventually(sub { jobs == 0 }), 'no job is left';
 };

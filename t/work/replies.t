@@ -49,7 +49,8 @@ subtest 'the request' => sub {
     my %header = map { lc($_) => $request->{headers}{$_} } keys %{$request->{headers}};
     is_deeply [grep { $header{$_} =~ /\Q$key\E/ } keys %header], ['x-goog-api-key'], 'the key is in one header only';
     ok !exists $header{authorization}, 'there is no other credential';
-    is_deeply $request->{body}, {contents => [{role => 'user', parts => [{text => 'What?'}]}]}, 'and holds what is needed, no more';
+    is_deeply $request->{body}, {contents => [{role => 'user', parts => [{text => 'What?'}]}]},
+        'and holds what is needed, no more';
 };
 
 subtest 'a conversation' => sub {
@@ -75,14 +76,17 @@ subtest 'prompts that come faster than replies' => sub {
     my @sent = map { $user->send($room, $said[$_] . ($_ == 0 ? ' [[delay=700]]' : '')) } 0 .. $#said;
     my $elsewhere = $user->room;
     my $first = reply($elsewhere, 'Quick');
-    is $user->get("/message/$room/$sent[0]{reply}{id}")->json->{data}{status}, 'generating', 'a slow room holds up no other'
+    is $user->get("/message/$room/$sent[0]{reply}{id}")->json->{data}{status}, 'generating',
+        'a slow room holds up no other'
         or diag 'the quick one ended at ' . $first->{finished_at};
     my @replies = map { $user->wait_reply($room, $_->{reply}{id}) } @sent;
     is_deeply [map { heard($_)->{said} } @replies], \@said, 'each gets its own answer';
-    is_deeply [map { heard($_)->{yours} } @replies], [map { [@said[0 .. $_ - 1]] } 0 .. $#said], 'which knows all before it, in order';
+    is_deeply [map { heard($_)->{yours} } @replies], [map { [@said[0 .. $_ - 1]] } 0 .. $#said],
+        'which knows all before it, in order';
     my @ends = map { $_->{finished_at} } @replies;
     is_deeply \@ends, [sort @ends], 'they end in the order of the prompts';
-    is_deeply [map { $_->{sender} } @{$user->messages($room)}], [(qw(user gemini)) x 6], 'prompt and reply stand together';
+    is_deeply [map { $_->{sender} } @{$user->messages($room)}], [(qw(user gemini)) x 6],
+        'prompt and reply stand together';
 };
 
 subtest 'prompts that come at once' => sub {
@@ -137,8 +141,11 @@ subtest 'thoughts' => sub {
 subtest 'the wire' => sub {
     my $text = 'Zoë 東京 👩🏽‍🚀 שלום';
     my $expected = "You said: $text. I remember 0 earlier turns (0 yours): [].";
-    for my $directives ('[[split]]', '[[dribble=7]]', '[[ascii]]', '[[ascii]] [[split]]', '[[lf]]', '[[cr]]', '[[chunks=1]]', '[[chunks=60]]',
-        '[[lf]] [[dribble=3]]', '[[cr]] [[dribble=1]]', '[[chunks=20]] [[split]]') {
+    for my $directives (
+        '[[split]]', '[[dribble=7]]', '[[ascii]]', '[[ascii]] [[split]]',
+        '[[lf]]', '[[cr]]', '[[chunks=1]]', '[[chunks=60]]',
+        '[[lf]] [[dribble=3]]', '[[cr]] [[dribble=1]]', '[[chunks=20]] [[split]]'
+    ) {
         is reply($user->room, "$text $directives")->{content}, $expected, "$directives changes nothing";
     }
 };
@@ -164,11 +171,13 @@ subtest 'usage' => sub {
     my $user = new_user;
     my $room = $user->room;
     my @replies = map { reply($room, $_, $user) } 'Hello', 'Think [[thoughts=2]]';
-    my ($prompts, $in, $out) = $dbh->selectrow_array('SELECT prompts, input_tokens, output_tokens FROM gemclone.usage WHERE user_id = ?', {},
-        $user->user->{id});
+    my ($prompts, $in, $out)
+        = $dbh->selectrow_array('SELECT prompts, input_tokens, output_tokens FROM gemclone.usage WHERE user_id = ?',
+        {}, $user->user->{id});
     is $prompts, 2, 'prompts';
     is $in, $replies[0]{prompt_tokens} + $replies[1]{prompt_tokens}, 'tokens that went in';
-    is $out, $replies[0]{tokens} + $replies[1]{tokens} + $replies[1]{thought_tokens}, 'and those that came out, thoughts included';
+    is $out, $replies[0]{tokens} + $replies[1]{tokens} + $replies[1]{thought_tokens},
+        'and those that came out, thoughts included';
     is $replies[0]{prompt_tokens}, Gemclone::Standin->tokens('Hello'), 'as Gemini counted them';
     is $user->get("/message/$room/$replies[0]{prompt_id}")->json->{data}{tokens}, Gemclone::Standin->tokens('Hello'),
         'the prompt weighs what Gemini said';

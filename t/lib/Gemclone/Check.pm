@@ -18,7 +18,8 @@ our $UUID = qr/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/;
 our $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/;
 
 # What no client is ever to see: SQL, libraries and their words, files of ours.
-my $INSIDES = qr/\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s|gemclone\.\w|\bpg_|libpq|psql|curl|hiredis|\.[ch]:\d|0x[0-9a-f]{6}|
+my $INSIDES
+    = qr/\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s|gemclone\.\w|\bpg_|libpq|psql|curl|hiredis|\.[ch]:\d|0x[0-9a-f]{6}|
     postgres(?:ql)?:|SQLSTATE|\/tmp\/|generativelanguage|googleapis|API key|AIza/xi;
 
 # An answer of success: returns its JSON.
@@ -41,17 +42,21 @@ sub problem_ok ($res, $status, $what, %opt) {
     my %is = ref $json eq 'HASH' ? %$json : ();
     my @errors = ref $is{errors} eq 'ARRAY' ? @{$is{errors}} : ();
     my ($named, $wanted) = map { join q{ }, @$_ } [map { $_->{pointer} // q{?} } @errors], $opt{errors} // [];
-    _verdict($what, $res,
-        $res->code == $status                                                        || "it has the status $status",
-        ($res->headers->content_type // '') eq 'application/problem+json'            || 'it is a problem by its type',
-        ref $json eq 'HASH'                                                          || 'and by its body',
-        !(grep { ref $is{$_} || !length($is{$_} // '') } qw(type title detail))      || 'type, title and detail are texts',
-        ($is{status} // 0) == $status                                                || 'the body has the status as well',
-        !exists $is{errors} || @errors && !(grep { !length($_->{detail} // '') } @errors) || 'each error has a detail',
-        !$opt{errors} || $named eq $wanted                                          || "errors name '$wanted'",
-        $res->body !~ $INSIDES                                                       || 'it shows nothing of our insides',
-        $status != 401 || ($res->headers->www_authenticate // '') =~ /^Bearer\b/     || 'it names the scheme Bearer',
-        $status != 405 || length($res->headers->header('Allow') // '')               || 'it tells what is allowed',
+    _verdict(
+        $what,
+        $res,
+        $res->code == $status || "it has the status $status",
+        ($res->headers->content_type // '') eq 'application/problem+json' || 'it is a problem by its type',
+        ref $json eq 'HASH' || 'and by its body',
+        !(grep { ref $is{$_} || !length($is{$_} // '') } qw(type title detail)) || 'type, title and detail are texts',
+        ($is{status} // 0) == $status || 'the body has the status as well',
+        !exists $is{errors}
+            || @errors && !(grep { !length($_->{detail} // '') } @errors)
+            || 'each error has a detail',
+        !$opt{errors} || $named eq $wanted || "errors name '$wanted'",
+        $res->body !~ $INSIDES || 'it shows nothing of our insides',
+        $status != 401 || ($res->headers->www_authenticate // '') =~ /^Bearer\b/ || 'it names the scheme Bearer',
+        $status != 405 || length($res->headers->header('Allow') // '') || 'it tells what is allowed',
         $status != 429 && $status != 503
             || ($res->headers->header('Retry-After') // '') =~ /^\d+$/               || 'it tells when to try again',
     );

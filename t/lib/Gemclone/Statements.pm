@@ -8,7 +8,8 @@ use Gemclone::Paths qw(temp_dir top);
 # name => text
 sub all ($class) {
     my $dir = temp_dir;
-    my @command = ('gcc', '-I', top->child('mod_gemclone'), '-o', "$dir/statements", top->child('t', 'sql', 'statements.c'));
+    my @command
+        = ('gcc', '-I', top->child('mod_gemclone'), '-o', "$dir/statements", top->child('t', 'sql', 'statements.c'));
     system(@command) == 0 or die "@command failed\n";
     return map { chomp; split /\t/, $_, 2 } qx{$dir/statements};
 }

@@ -7,7 +7,11 @@ use Digest::SHA ();
 use Mojo::JSON qw(decode_json encode_json);
 use Mojo::Util qw(b64_decode b64_encode);
 
-my %HMAC = (HS256 => \&Digest::SHA::hmac_sha256, HS384 => \&Digest::SHA::hmac_sha384, HS512 => \&Digest::SHA::hmac_sha512);
+my %HMAC = (
+    HS256 => \&Digest::SHA::hmac_sha256,
+    HS384 => \&Digest::SHA::hmac_sha384,
+    HS512 => \&Digest::SHA::hmac_sha512
+);
 
 # (header, claims, signature) of a token; the first two as hashes.
 sub parts ($class, $token) {
