@@ -20,6 +20,9 @@ static const struct {
 #undef X
 };
 
+/* Who has more to say on an idle connection is not to be trusted with a statement. */
+#define MOST_READS 16
+
 /* A statement is tried so often where that is safe. */
 #define TRIES 3
 
@@ -127,16 +130,19 @@ static void note_reach(gc_db_t *db, int reached)
     }
 }
 
-/* The server closed the connection, or sent its last words on it, while it lay
- * in the pool: libpq notices when told to read. */
+/* The server closed the connection while it lay in the pool, and mostly said why
+ * before: libpq notices the end when it is told to read as far as that. */
 static int is_stale(PGconn *conn)
 {
     struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
+    int reads = 0;
 
-    if (PQstatus(conn) != CONNECTION_OK) {
-        return 1;
+    while (PQstatus(conn) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
+        if (!PQconsumeInput(conn) || ++reads > MOST_READS) {
+            return 1;
+        }
     }
-    return poll(&fd, 1, 0) != 0 && (!PQconsumeInput(conn) || PQstatus(conn) != CONNECTION_OK);
+    return PQstatus(conn) != CONNECTION_OK;
 }
 
 /* A connection that was handed back broken is reset by the provider when it is

@@ -86,8 +86,7 @@ subtest 'ids that are none' => sub {
     my $id = $user->send($other, 'Hello')->{data}{id};
     problem_ok $user->get("/message/$room/$id"), 404, 'a message of another room';
     for my $id (0, -1, '9' x 15, '9' x 16, '9' x 17, '9' x 40, 'x', '1x', '0x1', '1.0', '%20', "1'", random_uuid,
-        '+1')
-    {
+        '+1') {
         problem_ok $user->get("/message/$room/$id"), 404, "the id $id";
     }
     for my $room (random_uuid, 'x', 0, '%00') {
@@ -120,15 +119,7 @@ subtest 'contents that break a rule' => sub {
         errors => ['']
         for qw(null 1 "text" true);
     is @{$user->messages($room)}, $before, 'none of them is kept';
-    answer_ok $user->post(
-        "/message/$room",
-        {
-            content => 'x',
-            sender => 'gemini',
-            status => 'failed',
-            id => 1
-        }
-        ),
+    answer_ok $user->post("/message/$room", {content => 'x', sender => 'gemini', status => 'failed', id => 1}),
         201, 'members unknown';
     is $user->messages($room)->[-2]{sender}, 'user', 'are ignored';
 };

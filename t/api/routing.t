@@ -82,8 +82,7 @@ for my $pattern (sort keys %ROUTES) {
             }
             problem_ok $res, 401, "$method needs one";
             for my $header ('Bearer', 'Bearer ', 'Bearer x', 'Basic QTpC', 'Bearer ' . $user->token . 'x',
-                $user->token, 'Bearer ' . reverse $user->token)
-            {
+                $user->token, 'Bearer ' . reverse $user->token) {
                 problem_ok $anybody->request(
                     $method => $path,
                     $body, Authorization => $header
@@ -105,8 +104,7 @@ for my $pattern (sort keys %ROUTES) {
             my $send
                 = sub ($body, $type = $JSON) { $user->request($method => $path, $body, 'Content-Type' => $type) };
             for my $type (undef, '', 'text/plain', 'application/x-www-form-urlencoded',
-                'application/jsonx', 'application/ld+json', 'multipart/form-data; boundary=x', 'json')
-            {
+                'application/jsonx', 'application/ld+json', 'multipart/form-data; boundary=x', 'json') {
                 problem_ok $send->('{}', $type), 415, "$method " . ($type // 'no type');
             }
             isnt $send->('{}', $_)->code, 415, "$method $_"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# POST /auth/send-otp and POST /auth/verify-otp: the good way, and what is malformed. What is hostile is in t/security.
+# POST /auth/send-otp and POST /auth/verify-otp: what is good, and what is malformed. t/security has what is hostile.
 use Mojo::Base -strict, -signatures;
 
 use Apache::Test qw(-withtestmore);

@@ -73,14 +73,8 @@ subtest 'settings count' => sub {
     $other->sign_up($number);
     my $otp = $other->otp($number);
     is length $otp, 4, 'another length of codes';
-    my $signed_in = $other->post(
-        '/auth/verify-otp',
-        {
-            mobile_number => $number,
-            otp => $otp,
-            purpose => 'login'
-        }
-    )->json;
+    my $signed_in = $other->post('/auth/verify-otp',
+        {mobile_number => $number, otp => $otp, purpose => 'login'})->json;
     is $signed_in->{expires_in}, 3600, 'another lifetime of tokens';
     is_deeply [map { $_->{id} } @{$user->rooms}], [$room], 'the list is as it was';
 };

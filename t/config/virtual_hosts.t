@@ -197,14 +197,8 @@ subtest 'other settings' => sub {
     $deep->sign_up($number);
     my $otp = $deep->otp($number);
     is length $otp, 8, 'codes';
-    is $deep->post(
-        '/auth/verify-otp',
-        {
-            mobile_number => $number,
-            otp => $otp,
-            purpose => 'login'
-        }
-    )->json->{expires_in}, 3600, 'lifetimes';
+    is $deep->post('/auth/verify-otp',
+        {mobile_number => $number, otp => $otp, purpose => 'login'})->json->{expires_in}, 3600, 'lifetimes';
     $deep->sign_in($number);
     my $room = $deep->room;
     my $sent = $deep->send($room, 'Which model?');
@@ -213,13 +207,7 @@ subtest 'other settings' => sub {
 
 subtest 'limits and countries' => sub {
     my $small = client('small.test');
-    problem_ok $small->post(
-        '/auth/signup',
-        {
-            mobile_number => Gemclone::Client->new_number,
-            more => 'x' x 1100
-        }
-        ),
+    problem_ok $small->post('/auth/signup', {mobile_number => Gemclone::Client->new_number, more => 'x' x 1100}),
         413, 'another size of bodies';
     $small->sign_up('9876543210');
     is $stack->dbh->selectrow_array(q{SELECT e164 FROM gemclone.users WHERE mobile_number = '9876543210'}),

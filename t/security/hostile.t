@@ -94,10 +94,7 @@ sub forged_token () {
                 {exp => 'x'},
                 {iss => letters(7)},
                 {sub => letters(30)},
-                {
-                    iat => time + 1e6,
-                    exp => time + 2e6
-                },
+                {iat => time + 1e6, exp => time + 2e6},
                 {exp => '1e300'},
                 {sub => undef},
                 {scope => letters(9)}

@@ -37,14 +37,8 @@ my ($client, $dbh) = ($stack->client, $stack->dbh);
 my $log = path("$dir/otp.log");
 
 sub send_otp ($number, %opt) {
-    return $client->post(
-        '/auth/send-otp',
-        {
-            mobile_number => $number,
-            purpose => $opt{purpose} // 'login'
-        },
-        Host => $opt{host} // 'main.test'
-    );
+    return $client->post('/auth/send-otp', {mobile_number => $number, purpose => $opt{purpose} // 'login'},
+        Host => $opt{host} // 'main.test');
 }
 
 sub verify ($number, $otp, %opt) { return $client->request(_verification($number, $otp, %opt)) }

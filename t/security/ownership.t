@@ -33,7 +33,7 @@ sub state_of ($user) {
     } (
         'SELECT * FROM gemclone.users WHERE id = ?',
         'SELECT * FROM gemclone.chatrooms WHERE user_id = ? ORDER BY id',
-        'SELECT m.* FROM gemclone.messages m JOIN gemclone.chatrooms r ON r.id = m.room_id WHERE r.user_id = ? ORDER BY m.id',
+        'SELECT m.* FROM gemclone.messages m JOIN gemclone.chatrooms r ON r.id = m.room_id WHERE r.user_id = ? ORDER BY 2',
         'SELECT * FROM gemclone.usage WHERE user_id = ? ORDER BY day',
         'SELECT user_id, key, answer FROM gemclone.idempotency WHERE user_id = ? ORDER BY key',
         'SELECT * FROM gemclone.jobs WHERE user_id = ? ORDER BY reply_id',

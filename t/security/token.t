@@ -101,8 +101,7 @@ subtest 'algorithms' => sub {
 subtest 'key ids' => sub {
     # With one key only, the signature alone decides: what kid says can do no harm, and must not be followed.
     for my $kid ('../../../../dev/null', '/dev/null', '', "dev\0x", "x' UNION SELECT 'k",
-        'http://127.0.0.1/key', 'x' x 400, 7, ['dev'], undef)
-    {
+        'http://127.0.0.1/key', 'x' x 400, 7, ['dev'], undef) {
         my $shown = ref $kid || !defined $kid ? 'not a text' : substr $kid =~ s/[^ -~]/./gr, 0, 30;
         refused made({%$HEADER, kid => $kid}, $CLAIMS, ''), "an empty key under the kid '$shown'";
         refused made({%$HEADER, kid => $kid}, $CLAIMS, 'x' x 32), "another key under the kid '$shown'";

@@ -42,36 +42,36 @@ $stack->log->expect(qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
 my $dbh = $stack->dbh;
 my %SQL = Gemclone::Statements->all;
 
-# Rows as years of use leave them: rooms of many sizes, most users idle, a queue that another site does not work off.
+# Rows as years of use leave them: most users idle, and a queue that another site does not work off.
+my $ROWS = <<~'SQL';
+    SET auto_explain.log_min_duration = -1;
+    SET session_replication_role = 'replica';
+    INSERT INTO gemclone.users (e164, mobile_number)
+        SELECT '+1444' || lpad(i::text, 7, '0'), i FROM generate_series(1, :USERS) i;
+    CREATE TEMP TABLE u AS SELECT id, row_number() OVER () - 1 AS n FROM gemclone.users;
+    INSERT INTO gemclone.chatrooms (user_id, title, created_at)
+        SELECT u.id, 'Room', now() - i * interval '1 min' FROM generate_series(1, :ROOMS) i JOIN u ON u.n = i % :USERS;
+    CREATE TEMP TABLE r AS SELECT id, user_id, row_number() OVER () - 1 AS n FROM gemclone.chatrooms;
+    INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
+        SELECT r.id, 2 * i + k, CASE k WHEN 1 THEN 2 * i END, CASE k WHEN 1 THEN 'gemini' ELSE 'user' END, 'done', 'x', 2
+        FROM generate_series(1, :MESSAGES / 2) i JOIN r ON r.n = i % :ROOMS, generate_series(0, 1) k;
+    SELECT setval('gemclone.message_id', 3 * :MESSAGES);
+    INSERT INTO gemclone.sessions (user_id, purpose) SELECT id, 'login' FROM u, generate_series(1, 3);
+    INSERT INTO gemclone.otps SELECT e164, 'login', '\x00', now() FROM gemclone.users;
+    INSERT INTO gemclone.otp_tries SELECT e164, 1, now() FROM gemclone.users;
+    INSERT INTO gemclone.usage (user_id, day, prompts) SELECT id, current_date - i, 3 FROM u, generate_series(0, 4) i;
+    INSERT INTO gemclone.idempotency SELECT id, 'key-' || i, '\x00', '{}' FROM u, generate_series(1, 3) i;
+    INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
+        SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date
+        FROM gemclone.messages m JOIN r ON r.id = m.room_id
+        WHERE m.sender = 'gemini' AND r.n < 20000 AND m.id < 200000 LIMIT 20000;
+    ANALYZE;
+    SET session_replication_role = 'origin';
+    SQL
+
 sub fill () {
-    $dbh->do($_)
-        for 'SET auto_explain.log_min_duration = -1', q{SET session_replication_role = 'replica'},
-        q{INSERT INTO gemclone.users (e164, mobile_number) SELECT '+1444' || lpad(i::text, 7, '0'), i FROM generate_series(1, }
-        . USERS . ') i',
-        q{CREATE TEMP TABLE u AS SELECT id, row_number() OVER () - 1 AS n FROM gemclone.users},
-        q{INSERT INTO gemclone.chatrooms (user_id, title, created_at)
-            SELECT u.id, 'Room', now() - i * interval '1 min' FROM generate_series(1, }
-        . ROOMS
-        . q{) i JOIN u ON u.n = i % }
-        . USERS,
-        q{CREATE TEMP TABLE r AS SELECT id, user_id, row_number() OVER () - 1 AS n FROM gemclone.chatrooms},
-        q{INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
-            SELECT r.id, 2 * i + k, CASE k WHEN 1 THEN 2 * i END, CASE k WHEN 1 THEN 'gemini' ELSE 'user' END, 'done', 'Hello', 2
-            FROM generate_series(1, }
-        . MESSAGES / 2
-        . q{) i JOIN r ON r.n = i % }
-        . ROOMS
-        . q{, generate_series(0, 1) k},
-        q{SELECT setval('gemclone.message_id', 3 * } . MESSAGES . ')',
-        q{INSERT INTO gemclone.sessions (user_id, purpose) SELECT id, 'login' FROM u, generate_series(1, 3)},
-        q{INSERT INTO gemclone.otps SELECT e164, 'login', '\\x00', now() FROM gemclone.users},
-        q{INSERT INTO gemclone.otp_tries SELECT e164, 1, now() FROM gemclone.users},
-        q{INSERT INTO gemclone.usage (user_id, day, prompts) SELECT id, current_date - i, 3 FROM u, generate_series(0, 4) i},
-        q{INSERT INTO gemclone.idempotency SELECT id, 'key-' || i, '\\x00', '{}' FROM u, generate_series(1, 3) i},
-        q{INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
-            SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date FROM gemclone.messages m JOIN r ON r.id = m.room_id
-            WHERE m.sender = 'gemini' AND r.n < 20000 AND m.id < 200000 LIMIT 20000},
-        'ANALYZE', q{SET session_replication_role = 'origin'};
+    my %number = (USERS => USERS, ROOMS => ROOMS, MESSAGES => MESSAGES);
+    $dbh->do($_, {pg_direct => 1}) for split /;\n/, $ROWS =~ s/:([A-Z]+)/$number{$1}/gr;
     return;
 }
 

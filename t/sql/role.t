@@ -83,13 +83,13 @@ my ($owned) = $super->selectrow_array(q{SELECT count(*) FROM pg_shdepend d JOIN 
     WHERE r.rolname = 'gemclone' AND d.deptype = 'o'});
 is $owned, 0, 'it owns nothing';
 
-my ($member)
-    = $super->selectrow_array(
-    q{SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE r.rolname = 'gemclone'});
+my ($member) = $super->selectrow_array(q{SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+    WHERE r.rolname = 'gemclone'});
 is $member, 0, 'it is a member of no other role';
 
 my %may = map { $_->[0] => $_->[1] } @{$super->selectall_arrayref(q{
-    SELECT n.nspname || '.' || c.relname, string_agg(substr(p, 1, 1), '' ORDER BY array_position(ARRAY['a', 'r', 'w', 'd'], substr(p, 1, 1)))
+    SELECT n.nspname || '.' || c.relname,
+           string_agg(left(p, 1), '' ORDER BY array_position(ARRAY['append', 'read', 'write', 'delete'], p))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
          unnest(ARRAY['append', 'read', 'write', 'delete']) p
     WHERE c.relkind IN ('r', 'v', 'm', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -106,7 +106,8 @@ is_deeply $super->selectcol_arrayref(
 
 $super->do('CREATE ROLE gemclone_stranger');
 is_deeply $super->selectcol_arrayref(q{
-    SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace AND has_function_privilege('gemclone_stranger', p.oid, 'EXECUTE')
+    SELECT p.proname::text FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace
+        AND has_function_privilege('gemclone_stranger', p.oid, 'EXECUTE')
     UNION SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = 'gemclone'::regnamespace AND c.relkind = 'r'
         AND has_table_privilege('gemclone_stranger', c.oid, 'SELECT')}),
     [], 'another role may call and read nothing';

@@ -195,19 +195,9 @@ subtest 'Redis holds something else' => sub {
     my $user = $stack->new_user;
     my $room = $user->room('Mine');
     titles($user);
-    for my $command (
-        ['FLUSHALL'],
-        [qw(EVAL), q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('SET', k, 'junk') end}, 0],
-        [   'EVAL',
-            q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('LPUSH', k, 'x') end},
-            0
-        ],
-        [   'EVAL',
-            q{for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', k); redis.call('SET', k, string.rep('x', 16)) end},
-            0
-        ]
-    ) {
-        $stack->redis->command(@$command);
+    for my $to_each ('redis.call("DEL", k)', 'redis.call("SET", k, "junk")', 'redis.call("SET", k, string.rep("x", 16))',
+        'redis.call("DEL", k); redis.call("LPUSH", k, "x")') {
+        $stack->redis->command(EVAL => qq{for _, k in ipairs(redis.call("KEYS", "*")) do $to_each end}, 0);
         my @clients = connections($user, $stack->apache, 4);
         is_deeply [map { titles($_) } @clients], [('Mine') x 4], 'the list is from Postgres then';
         is $clients[0]->patch("/chat/chatroom/$room", {title => 'Mine'})->code, 200, 'and changes are taken';

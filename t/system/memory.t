@@ -52,21 +52,12 @@ my @MIX = (
     request('GET /chat/chatroom/' . random_uuid),
     request('POST /chat/chatroom', {title => 5}),
     request('PUT /user/me'),
-    request(
-        'POST /auth/send-otp',
-        {
-            mobile_number => '+15550000000',
-            purpose => 'login'
-        }
-    ),
+    request('POST /auth/send-otp', {mobile_number => '+15550000000', purpose => 'login'}),
     request('OPTIONS /user/me'),
     request('HEAD /user/me'),
     request(
         "POST /message/$rooms[3]",
-        {
-            content => 'Hello',
-            again => 'x' x 2000
-        },
+        {content => 'Hello', again => 'x' x 2000},
         'Idempotency-Key: again'
     ),
     request('GET /healthz'),
@@ -78,14 +69,7 @@ my @LAST = (
     request('POST /chat/chatroom', 'x'),
     request('POST /chat/chatroom', '[' x 1000),
     request("GET /message/$rooms[0]?limit=x"),
-    request(
-        'POST /auth/verify-otp',
-        {
-            mobile_number => '+15550000000',
-            otp => '123456',
-            purpose => 'login'
-        }
-    ),
+    request('POST /auth/verify-otp', {mobile_number => '+15550000000', otp => '123456', purpose => 'login'}),
     request('POST /chat/chatroom', 'x' x 300_000),
     request('GET /user/me', undef, 'X: ' . 'x' x 9000),
     "NONSENSE\r\n\r\n",

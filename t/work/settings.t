@@ -78,10 +78,7 @@ subtest 'a small context' => sub {
 subtest 'system prompts' => sub {
     my $room = $user->post(
         '/chat/chatroom',
-        {
-            title => 'x',
-            system_prompt => 'The room\'s own.'
-        }
+        {title => 'x', system_prompt => 'The room\'s own.'}
     )->json->{chatroom}{id};
     is heard(reply('small.test', $room, 'Hello'))->{system}, 'The room\'s own.', 'a room\'s own comes first';
     is heard(reply('plain.test', $user->room, 'Hello'))->{system}, undef, 'none is none';
@@ -90,25 +87,10 @@ subtest 'system prompts' => sub {
 subtest 'generation, thinking, safety' => sub {
     is reply('tuned.test', $user->room, 'Hello')->{status}, 'done', 'Gemini takes them';
     my $body = last_body;
-    is_deeply $body->{generationConfig},
-        {
-        maxOutputTokens => 500,
-        stopSequences => ['END', 'STOP'],
-        temperature => 0.5,
-        thinkingConfig => {thinkingLevel => 'LOW'}
-        },
-        'as the directives say';
-    is_deeply $body->{safetySettings},
-        [
-        {
-            category => 'HARM_CATEGORY_HARASSMENT',
-            threshold => 'BLOCK_NONE'
-        },
-        {
-            category => 'HARM_CATEGORY_HATE_SPEECH',
-            threshold => 'BLOCK_ONLY_HIGH'
-        }
-        ],
+    my %generation = (maxOutputTokens => 500, stopSequences => ['END', 'STOP'], temperature => 0.5);
+    is_deeply $body->{generationConfig}, {%generation, thinkingConfig => {thinkingLevel => 'LOW'}}, 'as the directives say';
+    my %safety = map { $_->{category} => $_->{threshold} } @{$body->{safetySettings}};
+    is_deeply \%safety, {HARM_CATEGORY_HARASSMENT => 'BLOCK_NONE', HARM_CATEGORY_HATE_SPEECH => 'BLOCK_ONLY_HIGH'},
         'all of them';
     reply('budget.test', $user->room, 'Hello');
     is_deeply last_body->{generationConfig}, {thinkingConfig => {thinkingBudget => 1024}}, 'a budget is a number';
@@ -121,8 +103,9 @@ subtest 'models' => sub {
     is reply('tuned.test', $room, 'Hello')->{model}, 'gemini-3.6-flash', 'a host\'s own';
     for my $case (['POST', '/chat/chatroom'], ['PATCH', "/chat/chatroom/$room"]) {
         my ($method, $path) = @$case;
-        my $ask
-            = sub ($model, $host) { $user->request($method => $path, {title => 'x', model => $model}, Host => $host) };
+        my $ask = sub ($model, $host) {
+            return $user->request($method => $path, {title => 'x', model => $model}, Host => $host);
+        };
         problem_ok $ask->('gemini-9', 'listed.test'), 422, "$method: one that is not on the list",
             errors => ['/model'];
         is $ask->('gemini-3.6-flash', 'listed.test')->code, $method eq 'POST' ? 201 : 200, 'one that is';

@@ -18,9 +18,10 @@ our $UUID = qr/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/;
 our $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/;
 
 # What no client is ever to see: SQL, libraries and their words, files of ours.
-my $INSIDES
-    = qr/\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM)\s|gemclone\.\w|\bpg_|libpq|psql|curl|hiredis|\.[ch]:\d|0x[0-9a-f]{6}|
-    postgres(?:ql)?:|SQLSTATE|\/tmp\/|generativelanguage|googleapis|API key|AIza/xi;
+my $INSIDES = qr/
+    \b (?: SELECT | INSERT[ ]INTO | UPDATE | DELETE[ ]FROM ) \s | SQLSTATE | gemclone\.\w | \bpg_ | postgres(?:ql)?:
+    | libpq | psql | curl | hiredis | \.[ch]:\d | 0x[0-9a-f]{6} | \/tmp\/ | generativelanguage | googleapis | API[ ]key | AIza
+/xi;
 
 # An answer of success: returns its JSON.
 sub answer_ok ($res, $status, $what) {
