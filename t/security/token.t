@@ -70,7 +70,7 @@ subtest 'signatures' => sub {
         for '.', '..', '...', "$head..$signature", ".$claims.$signature", "$head.$claims.$signature.x";
     for my $i (0, 20, 41) {
         my $changed = $signature;
-        substr($changed, $i, 1) =~ tr/A-Za-z0-9_-/B-ZAb-za1-90_A/;
+        substr($changed, $i, 1) =~ tr/A-Za-z0-9_-/B-ZAb-za1-90A_/;
         refused "$head.$claims.$changed", "character $i changed";
     }
     refused made($HEADER, {%$CLAIMS, sub => $stack->new_user->user->{id}}, 'x' x 64), 'by another key';
