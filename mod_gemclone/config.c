@@ -343,8 +343,9 @@ static const char *set_engine(cmd_parms *cmd, void *baton, int on)
     gc_mapping_t *mapping;
     apr_size_t len;
 
-    if (!section || strcasecmp(section->directive, "<Location") != 0 || *cmd->path != '/') {
-        return "GemcloneEngine belongs into a <Location \"/path\"> section";
+    if (!section || strcasecmp(section->directive, "<Location") != 0 || *section->args == '~'
+        || *cmd->path != '/' || strpbrk(cmd->path, "*?[")) {
+        return "GemcloneEngine belongs into a <Location \"/path\"> section, without patterns";
     }
     location->engine = on;
     len = strlen(cmd->path);

@@ -7,9 +7,11 @@
 #include <apr_file_io.h>
 #include <apr_optional.h>
 #include <apr_strings.h>
+#include <apr_thread_proc.h>
 #include <httpd.h>
 #include <http_log.h>
 #include <mod_dbd.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
@@ -26,6 +28,9 @@ APLOG_USE_MODULE(gemclone);
 #define DBD_MAX 10
 
 enum { OTP_KEY_MIN = 16, SECRET_MAX = 65536 };
+
+/* A program that tells a secret has so long. */
+#define EXEC_PATIENCE apr_time_from_sec(10)
 
 typedef struct {
     apr_pool_t *pool;
@@ -151,20 +156,52 @@ static int read_file(check_t *check, gc_secret_t *secret, const char *name)
     return 1;
 }
 
+/* The first line that a program prints, or NULL: it could not be started, said
+ * nothing, or took too long. */
+static char *run_command(apr_pool_t *pool, char *const *argv)
+{
+    apr_procattr_t *attributes;
+    apr_proc_t process;
+    char line[SECRET_MAX];
+    apr_status_t rv;
+
+    if (apr_procattr_create(&attributes, pool) != APR_SUCCESS
+        || apr_procattr_io_set(attributes, APR_NO_PIPE, APR_FULL_BLOCK, APR_NO_PIPE) != APR_SUCCESS
+        || apr_procattr_cmdtype_set(attributes, APR_PROGRAM_PATH) != APR_SUCCESS
+        || apr_proc_create(&process, argv[0], (const char *const *)argv, NULL, attributes, pool)
+               != APR_SUCCESS) {
+        return NULL;
+    }
+    apr_pool_note_subprocess(pool, &process, APR_KILL_AFTER_TIMEOUT);
+    apr_file_pipe_timeout_set(process.out, EXEC_PATIENCE);
+    rv = apr_file_gets(line, sizeof(line), process.out);
+    apr_file_close(process.out);
+    if (rv != APR_SUCCESS) {
+        apr_proc_kill(&process, SIGKILL);
+        return NULL;
+    }
+    return apr_pstrdup(pool, line);
+}
+
 static int read_command(check_t *check, gc_secret_t *secret, const char *command)
 {
+    apr_pool_t *pool;
     char **argv, *line;
 
     if (apr_tokenize_to_argv(command, &argv, check->pool) != APR_SUCCESS || !argv[0]) {
         return secret_fault(check, secret, "exec: wants a command");
     }
-    line = ap_get_exec_line(check->pool, argv[0], (const char *const *)argv);
-    if (!line || !*line) {
-        return secret_fault(
-            check, secret, "%s gave no line: run it as the user that httpd is started as", argv[0]);
+    apr_pool_create(&pool, check->pool); /* the program ends with it */
+    line = run_command(pool, argv);
+    secret->bytes = line ? (unsigned char *)apr_pstrdup(check->pool, line) : NULL;
+    apr_pool_destroy(pool);
+    if (!line || !*secret->bytes || *secret->bytes == '\n') {
+        return secret_fault(check, secret,
+                            "%s gave no line within %d s: run it as the user that httpd is"
+                            " started as",
+                            argv[0], (int)apr_time_sec(EXEC_PATIENCE));
     }
-    secret->bytes = (unsigned char *)line;
-    secret->len = strlen(line);
+    secret->len = strlen((const char *)secret->bytes);
     return 1;
 }
 
@@ -255,6 +292,21 @@ static void fill_in_defaults(gc_config_t *c)
 #undef LIST
 }
 
+/* The file itself need not be there yet. */
+static void check_otp_log(check_t *check)
+{
+    const char *path = ap_server_root_relative(check->pool, check->config->otp_log);
+    const char *dir = ap_make_dirstr_parent(check->pool, path);
+    apr_finfo_t info;
+
+    if (apr_stat(&info, dir, APR_FINFO_TYPE, check->pool) != APR_SUCCESS) {
+        fault(check, "GemcloneOTPLog", "there is no directory %s: make it, or mend the path", dir);
+    } else if (apr_stat(&info, path, APR_FINFO_TYPE, check->pool) == APR_SUCCESS
+               && info.filetype == APR_DIR) {
+        fault(check, "GemcloneOTPLog", "%s is a directory: name a file in it", path);
+    }
+}
+
 static void check_accounts(check_t *check)
 {
     const gc_config_t *c = check->config;
@@ -268,7 +320,9 @@ static void check_accounts(check_t *check)
     if (strcasecmp(c->otp_delivery, "log") != 0) {
         fault(check, "GemcloneOTPDelivery", "'%s' is not known; write log", c->otp_delivery);
     }
-    if (gc_config_is_none(c->otp_log) && !c->otp_reveal) {
+    if (!gc_config_is_none(c->otp_log)) {
+        check_otp_log(check);
+    } else if (!c->otp_reveal) {
         warning(check, "GemcloneOTPDelivery",
                 "log without GemcloneOTPLog: one-time codes reach nobody; name a file there");
     }

@@ -99,6 +99,7 @@ int gc_handle_message_send(gc_request_t *q)
         return gc_answer_error(q, HTTP_UNPROCESSABLE_ENTITY,
                                "This Idempotency-Key came with another request before.");
     case GC_SENT_NO_ROOM:
+    case GC_SENT_BUSY:
         break;
     }
     return gc_answer_failure(q, GC_ENOENT);
@@ -159,6 +160,28 @@ static json_t *list_json(const gc_request_t *q, const apr_array_header_t *messag
     return list;
 }
 
+/* The whole list may be long: its text is written message by message. */
+static int answer_all(gc_request_t *q, const apr_array_header_t *messages)
+{
+    gc_json_writer_t *writer = gc_json_writer_create(q->pool);
+    const char *text;
+    apr_size_t len;
+    int i;
+
+    gc_json_write_raw(writer, "[");
+    for (i = 0; i < messages->nelts; i++) {
+        json_t *json = message_json(q, &APR_ARRAY_IDX(messages, i, gc_message_t));
+
+        gc_json_write_raw(writer, i ? "," : "");
+        gc_json_write(writer, json);
+        json_decref(json);
+    }
+    gc_json_write_raw(writer, "]");
+    text = gc_json_written(writer, &len);
+    return text ? gc_answer_bytes(q, HTTP_OK, "application/json", text, len)
+                : gc_answer_failure(q, APR_ENOMEM);
+}
+
 static json_t *page_json(const gc_request_t *q, const apr_array_header_t *messages, int limit)
 {
     const char *next_cursor = NULL;
@@ -191,9 +214,8 @@ int gc_handle_message_list(gc_request_t *q)
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
-    return gc_answer_json(q, HTTP_OK,
-                          page.limit ? page_json(q, messages, page.limit)
-                                     : list_json(q, messages, messages->nelts));
+    return page.limit ? gc_answer_json(q, HTTP_OK, page_json(q, messages, page.limit))
+                      : answer_all(q, messages);
 }
 
 int gc_handle_message_get(gc_request_t *q)

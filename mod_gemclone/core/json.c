@@ -4,6 +4,7 @@
 #include "json.h"
 
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
 
 static apr_status_t release_cb(void *value)
@@ -61,53 +62,104 @@ apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, j
         json_loadb(text, len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (!*value) {
         /* Jansson's own text quotes the input, which may be anything. */
-        *why = apr_psprintf(pool, "The body is not JSON: it breaks at line %d, column %d.",
-                            error.line, error.column);
+        *why = json_error_code(&error) == json_error_numeric_overflow
+                   ? "A number in the JSON is too large."
+                   : apr_psprintf(pool, "The body is not JSON: it breaks at line %d, column %d.",
+                                  error.line, error.column);
         return GC_EINPUT;
     }
     gc_json_own(pool, *value);
     return APR_SUCCESS;
 }
 
-typedef struct {
+/* Texts begin in the pool; long ones go on in memory of their own, which is given
+ * back with the pool: a pool would keep what the text grew out of. */
+struct gc_json_writer_t {
     char *text;
     apr_size_t len, size;
     apr_pool_t *pool;
-} writer_t;
+    int is_own; /* text was allocated, and not in the pool */
+    int failed;
+};
+
+static apr_status_t free_text_cb(void *baton)
+{
+    gc_json_writer_t *w = baton;
+
+    if (w->is_own) {
+        free(w->text);
+    }
+    return APR_SUCCESS;
+}
+
+gc_json_writer_t *gc_json_writer_create(apr_pool_t *pool)
+{
+    gc_json_writer_t *w = apr_pcalloc(pool, sizeof(*w));
+
+    w->pool = pool;
+    w->size = 512;
+    w->text = apr_palloc(pool, w->size);
+    apr_pool_cleanup_register(pool, w, free_text_cb, apr_pool_cleanup_null);
+    return w;
+}
+
+static int grow(gc_json_writer_t *w, apr_size_t size)
+{
+    char *text = realloc(w->is_own ? w->text : NULL, size);
+
+    if (!text) {
+        return -1;
+    }
+    if (!w->is_own) {
+        memcpy(text, w->text, w->len);
+        w->is_own = 1;
+    }
+    w->text = text;
+    w->size = size;
+    return 0;
+}
 
 static int append_cb(const char *bytes, size_t len, void *baton)
 {
-    writer_t *w = baton;
+    gc_json_writer_t *w = baton;
 
-    if (w->len + len + 1 > w->size) {
-        apr_size_t size = 2 * w->size + len;
-        char *text = apr_palloc(w->pool, size);
-
-        if (!text) {
-            return -1;
-        }
-        memcpy(text, w->text, w->len);
-        w->text = text;
-        w->size = size;
+    if (w->len + len + 1 > w->size && grow(w, 2 * w->size + len) != 0) {
+        return -1;
     }
     memcpy(w->text + w->len, bytes, len);
     w->len += len;
     return 0;
 }
 
-const char *gc_json_text(apr_pool_t *pool, const json_t *value, apr_size_t *len)
+void gc_json_write_raw(gc_json_writer_t *writer, const char *text)
 {
-    writer_t w = {.size = 512, .pool = pool};
+    writer->failed |= append_cb(text, strlen(text), writer);
+}
 
-    w.text = apr_palloc(pool, w.size);
-    if (!w.text || json_dump_callback(value, append_cb, &w, JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
+void gc_json_write(gc_json_writer_t *writer, const json_t *value)
+{
+    writer->failed |=
+        !value || json_dump_callback(value, append_cb, writer, JSON_COMPACT | JSON_ENCODE_ANY) != 0;
+}
+
+const char *gc_json_written(gc_json_writer_t *writer, apr_size_t *len)
+{
+    if (writer->failed) {
         return NULL;
     }
-    w.text[w.len] = '\0';
+    writer->text[writer->len] = '\0';
     if (len) {
-        *len = w.len;
+        *len = writer->len;
     }
-    return w.text;
+    return writer->text;
+}
+
+const char *gc_json_text(apr_pool_t *pool, const json_t *value, apr_size_t *len)
+{
+    gc_json_writer_t *writer = gc_json_writer_create(pool);
+
+    gc_json_write(writer, value);
+    return gc_json_written(writer, len);
 }
 
 json_t *gc_json_string_or_null(const char *text)

@@ -20,8 +20,17 @@ GC_MUST_CHECK apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr
 /* Lets the pool release value when it is cleared. Returns value, which may be NULL. */
 json_t *gc_json_own(apr_pool_t *pool, json_t *value);
 
-/* Compact text in the pool; NULL without memory. *len may be NULL. */
+/* Compact text, which lives as long as the pool; NULL without memory. *len may be NULL. */
 const char *gc_json_text(apr_pool_t *pool, const json_t *value, apr_size_t *len);
+
+/* Writes a text piece by piece, so that a long list needs no tree of all its values. */
+typedef struct gc_json_writer_t gc_json_writer_t;
+gc_json_writer_t *gc_json_writer_create(apr_pool_t *pool);
+void gc_json_write_raw(gc_json_writer_t *writer, const char *text);
+void gc_json_write(gc_json_writer_t *writer, const json_t *value);
+
+/* The text, which lives as long as the pool; NULL without memory. *len may be NULL. */
+const char *gc_json_written(gc_json_writer_t *writer, apr_size_t *len);
 
 /* json_string(text), or null for NULL. */
 json_t *gc_json_string_or_null(const char *text);

@@ -75,7 +75,8 @@ static const char *make_version(gc_cache_t *cache, apr_pool_t *pool, const char 
     const char *version = new_version(pool);
     gc_redis_value_t values[2];
 
-    if (gc_redis_set(cache->options.redis, pool, keys[0], version, VERSION_LEN, VERSION_TTL, 1)
+    if (gc_redis_set(cache->options.redis, pool, keys[0], version, VERSION_LEN, VERSION_TTL,
+                     GC_REDIS_ONLY_NEW)
             != APR_SUCCESS
         || gc_redis_get2(cache->options.redis, pool, keys, values) != APR_SUCCESS
         || values[0].len != VERSION_LEN) {
@@ -163,7 +164,7 @@ void gc_cache_forget(gc_cache_t *cache, apr_pool_t *pool, const gc_uuid_t *user)
         return;
     }
     if (gc_redis_set(cache->options.redis, pool, key_of(cache, pool, 'v', user), new_version(pool),
-                     VERSION_LEN, VERSION_TTL, 0)
+                     VERSION_LEN, VERSION_TTL, GC_REDIS_INSIST)
         != APR_SUCCESS) {
         __atomic_store_n(&cache->options.shared->distrust_until, until, __ATOMIC_SEQ_CST);
     }

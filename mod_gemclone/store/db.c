@@ -7,6 +7,7 @@
 #include <apr_thread_cond.h>
 #include <errno.h>
 #include <libpq-fe.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,12 @@ static const struct {
 
 /* Who has more to say on an idle connection is not to be trusted with a statement. */
 #define MOST_READS 16
+
+/* Bytes of a result after which memory is given back to the system. */
+#define LARGE_RESULT (1024 * 1024)
+
+/* How much longer than Postgres we wait for a statement's end. */
+#define GRACE apr_time_from_msec(250)
 
 /* A statement is tried so often where that is safe. */
 #define TRIES 3
@@ -39,8 +46,11 @@ struct gc_db_result_t {
     PGresult *rows;
 };
 
-/* What a connection has prepared; kept in the connection's pool. */
+/* What a session of Postgres knows; kept in the connection's pool. A reset makes
+ * another session of the same connection. */
 typedef struct {
+    int backend;    /* the process that serves it */
+    int is_bounded; /* it ends statements by itself when their time is over */
     unsigned char prepared[GC_SQL_STATEMENTS];
 } session_t;
 
@@ -130,48 +140,6 @@ static void note_reach(gc_db_t *db, int reached)
     }
 }
 
-/* The server closed the connection while it lay in the pool, and mostly said why
- * before: libpq notices the end when it is told to read as far as that. */
-static int is_stale(PGconn *conn)
-{
-    struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
-    int reads = 0;
-
-    while (PQstatus(conn) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
-        if (!PQconsumeInput(conn) || ++reads > MOST_READS) {
-            return 1;
-        }
-    }
-    return PQstatus(conn) != CONNECTION_OK;
-}
-
-/* A connection that was handed back broken is reset by the provider when it is
- * lent again. */
-static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, gc_db_lease_t *lease)
-{
-    const gc_db_provider_t *provider = &db->options.provider;
-    int stale = 0;
-
-    do {
-        if (provider->open(provider->baton, pool, lease) != APR_SUCCESS) {
-            note_reach(db, 0);
-            return GC_EUNAVAILABLE;
-        }
-        if (!is_stale(lease->native)) {
-            note_reach(db, 1);
-            return APR_SUCCESS;
-        }
-        provider->close(provider->baton, lease);
-    } while (++stale <= db->options.connections);
-    note_reach(db, 0);
-    return GC_EUNAVAILABLE;
-}
-
-static void give_back(gc_db_t *db, gc_db_lease_t *lease)
-{
-    db->options.provider.close(db->options.provider.baton, lease);
-}
-
 /* --- One statement on a connection --------------------------------------- */
 
 /* The backend may still be at work: it finds the connection closed when it is
@@ -239,13 +207,20 @@ static apr_status_t collect(PGconn *conn, apr_time_t deadline, PGresult **last)
 static session_t *session_of(const gc_db_lease_t *lease)
 {
     static const char key[] = "gemclone-session";
-    void *session = NULL;
+    int backend = PQbackendPID(lease->native);
+    void *data = NULL;
+    session_t *session;
 
-    apr_pool_userdata_get(&session, key, lease->pool);
+    apr_pool_userdata_get(&data, key, lease->pool);
+    session = data;
     if (!session) {
-        session = apr_pcalloc(lease->pool, sizeof(session_t));
+        session = apr_pcalloc(lease->pool, sizeof(*session));
         apr_pool_userdata_setn(session, key, NULL, lease->pool);
         PQsetnonblocking(lease->native, 1);
+    }
+    if (session->backend != backend) {
+        memset(session, 0, sizeof(*session));
+        session->backend = backend;
     }
     return session;
 }
@@ -263,6 +238,82 @@ static int succeeded(const PGresult *result)
 
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
+
+/* --- A connection on loan ------------------------------------------------- */
+
+/* A little later than Postgres' own: what Postgres ends is known not to have been done. */
+static apr_time_t deadline_of(const gc_db_t *db)
+{
+    return apr_time_now() + db->options.timeout + GRACE;
+}
+
+/* Has Postgres end statements when their time is over, whether or not we are there
+ * to hear of it: one that waits for a lock would keep its backend for as long, and
+ * each connection that takes the place of one given up would add another. */
+static int is_bounded(const gc_db_t *db, const gc_db_lease_t *lease)
+{
+    session_t *session = session_of(lease);
+    PGresult *result = NULL;
+    char text[64];
+
+    if (session->is_bounded) {
+        return 1;
+    }
+    apr_snprintf(text, sizeof(text), "SET statement_timeout = %d",
+                 (int)(db->options.timeout / 1000));
+    if (!PQsendQuery(lease->native, text)) {
+        give_up(lease->native);
+        return 0;
+    }
+    session->is_bounded =
+        collect(lease->native, deadline_of(db), &result) == APR_SUCCESS && succeeded(result);
+    PQclear(result);
+    return session->is_bounded;
+}
+
+/* The server closed the connection while it lay in the pool, and mostly said why
+ * before: libpq notices the end when it is told to read as far as that. */
+static int is_stale(PGconn *conn)
+{
+    struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN};
+    int reads = 0;
+
+    while (PQstatus(conn) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
+        if (!PQconsumeInput(conn) || ++reads > MOST_READS) {
+            return 1;
+        }
+    }
+    return PQstatus(conn) != CONNECTION_OK;
+}
+
+/* A connection that was handed back broken is reset by the provider when it is
+ * lent again. */
+static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, gc_db_lease_t *lease)
+{
+    const gc_db_provider_t *provider = &db->options.provider;
+    int stale = 0;
+
+    do {
+        if (provider->open(provider->baton, pool, lease) != APR_SUCCESS) {
+            note_reach(db, 0);
+            return GC_EUNAVAILABLE;
+        }
+        if (!is_stale(lease->native) && is_bounded(db, lease)) {
+            note_reach(db, 1);
+            return APR_SUCCESS;
+        }
+        provider->close(provider->baton, lease);
+    } while (++stale <= db->options.connections);
+    note_reach(db, 0);
+    return GC_EUNAVAILABLE;
+}
+
+static void give_back(gc_db_t *db, gc_db_lease_t *lease)
+{
+    db->options.provider.close(db->options.provider.baton, lease);
+}
+
+/* --- Running a statement -------------------------------------------------- */
 
 enum { NAME = 16 };
 
@@ -321,7 +372,7 @@ static apr_status_t run_on(const gc_db_lease_t *lease, gc_sql_e statement,
     rv = collect(conn, deadline, result);
     if (rv == APR_SUCCESS && strcmp(sqlstate_of(*result), "26000") == 0) {
         /* The connection was reset under us, and has forgotten them all. */
-        memset(session_of(lease), 0, sizeof(session_t));
+        memset(session_of(lease)->prepared, 0, GC_SQL_STATEMENTS);
     }
     return rv;
 }
@@ -384,9 +435,16 @@ static void log_refusal(const gc_db_t *db, gc_sql_e statement, const PGresult *r
            message ? message : "no message");
 }
 
+/* libpq keeps rows in many small blocks: after a large result the heap is full of
+ * holes, and would stay as large. */
 static apr_status_t clear_cb(void *result)
 {
+    size_t bytes = PQresultMemorySize(result);
+
     PQclear(result);
+    if (bytes > LARGE_RESULT) {
+        malloc_trim(0);
+    }
     return APR_SUCCESS;
 }
 
@@ -410,7 +468,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = run_on(&lease, statement, params, apr_time_now() + db->options.timeout, rows);
+    rv = run_on(&lease, statement, params, deadline_of(db), rows);
     give_back(db, &lease);
     if (rv != APR_SUCCESS) {
         gc_log(db->options.log, GEM0203, "statement %s: %s", statements[statement].name,
@@ -451,7 +509,7 @@ apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
 
 static apr_status_t prepare_all(gc_db_t *db, const gc_db_lease_t *lease, const char **missing)
 {
-    apr_time_t deadline = apr_time_now() + db->options.timeout;
+    apr_time_t deadline = deadline_of(db);
     apr_status_t rv = APR_SUCCESS;
     PGresult *error = NULL;
     retry_e retry;

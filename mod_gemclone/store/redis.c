@@ -4,6 +4,7 @@
 #include "redis.h"
 
 #include <apr_strings.h>
+#include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 #include <apr_uri.h>
 #include <hiredis/hiredis.h>
@@ -18,6 +19,7 @@
 struct gc_redis_t {
     gc_redis_options_t options;
     apr_thread_mutex_t *mutex; /* guards what follows */
+    apr_thread_cond_t *freed;
     redisContext **idle;
     int idle_count, open_count;
     apr_time_t down_until;
@@ -138,6 +140,7 @@ static void note_failure(gc_redis_t *redis)
         dead[count++] = redis->idle[--redis->idle_count];
         redis->open_count--;
     }
+    apr_thread_cond_broadcast(redis->freed);
     apr_thread_mutex_unlock(redis->mutex);
     while (count > 0) {
         redisFree(dead[--count]);
@@ -160,22 +163,48 @@ static void note_success(gc_redis_t *redis)
     }
 }
 
-/* A connection, or NULL: none is to be had at once. */
-static redisContext *checkout(gc_redis_t *redis)
+static int may_try(const gc_redis_t *redis)
+{
+    return !redis->down || apr_time_now() >= redis->down_until;
+}
+
+static int is_exhausted(const gc_redis_t *redis)
+{
+    return redis->idle_count == 0 && redis->open_count >= redis->options.connections;
+}
+
+/* Under the mutex: who insists waits until a connection is free, or may be opened. */
+static void wait_for_turn(gc_redis_t *redis)
+{
+    apr_time_t deadline = apr_time_now() + redis->options.timeout;
+    apr_interval_time_t left = redis->options.timeout;
+
+    while (may_try(redis) && is_exhausted(redis) && left > 0) {
+        (void)apr_thread_cond_timedwait(redis->freed, redis->mutex, left);
+        left = deadline - apr_time_now();
+    }
+}
+
+/* A connection, or NULL: none is to be had. */
+static redisContext *checkout(gc_redis_t *redis, int insists)
 {
     redisContext *context = NULL;
-    int may_open = 0, may_try;
+    int may_open = 0;
 
     apr_thread_mutex_lock(redis->mutex);
-    may_try = !redis->down || apr_time_now() >= redis->down_until;
-    if (may_try && redis->down) {
-        redis->down_until = apr_time_now() + RETRY_AFTER; /* one tries, the others go without */
+    if (insists) {
+        wait_for_turn(redis);
     }
-    if (may_try && redis->idle_count > 0) {
-        context = redis->idle[--redis->idle_count];
-    } else if (may_try && redis->open_count < redis->options.connections) {
-        redis->open_count++;
-        may_open = 1;
+    if (may_try(redis) && !is_exhausted(redis)) {
+        if (redis->down) {
+            redis->down_until = apr_time_now() + RETRY_AFTER; /* one tries, the others go without */
+        }
+        may_open = redis->idle_count == 0;
+        if (may_open) {
+            redis->open_count++;
+        } else {
+            context = redis->idle[--redis->idle_count];
+        }
     }
     apr_thread_mutex_unlock(redis->mutex);
     if (!may_open) {
@@ -201,6 +230,7 @@ static void checkin(gc_redis_t *redis, redisContext *context)
     } else {
         redis->idle[redis->idle_count++] = context;
     }
+    apr_thread_cond_signal(redis->freed);
     apr_thread_mutex_unlock(redis->mutex);
     if (broken) {
         redisFree(context);
@@ -214,10 +244,10 @@ static apr_status_t free_reply_cb(void *reply)
 }
 
 /* Runs a command; the reply, which is no error, belongs to the pool. */
-static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int argc, const char **argv,
-                        const size_t *lens, redisReply **reply)
+static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int insists, int argc,
+                        const char **argv, const size_t *lens, redisReply **reply)
 {
-    redisContext *context = checkout(redis);
+    redisContext *context = checkout(redis, insists);
 
     if (!context) {
         return APR_EGENERAL;
@@ -244,7 +274,7 @@ apr_status_t gc_redis_get2(gc_redis_t *redis, apr_pool_t *pool, const char *cons
 {
     const char *argv[] = {"MGET", keys[0], keys[1]};
     redisReply *reply;
-    apr_status_t rv = run(redis, pool, 3, argv, NULL, &reply);
+    apr_status_t rv = run(redis, pool, 0, 3, argv, NULL, &reply);
     size_t i;
 
     if (rv != APR_SUCCESS) {
@@ -263,7 +293,7 @@ apr_status_t gc_redis_get2(gc_redis_t *redis, apr_pool_t *pool, const char *cons
 }
 
 apr_status_t gc_redis_set(gc_redis_t *redis, apr_pool_t *pool, const char *key, const char *data,
-                          apr_size_t len, apr_interval_time_t ttl, int only_new)
+                          apr_size_t len, apr_interval_time_t ttl, int flags)
 {
     char ms[24];
     const char *argv[] = {"SET", key, data, "PX", ms, "NX"};
@@ -271,7 +301,8 @@ apr_status_t gc_redis_set(gc_redis_t *redis, apr_pool_t *pool, const char *key, 
     redisReply *reply;
 
     lens[4] = (size_t)apr_snprintf(ms, sizeof(ms), "%" APR_INT64_T_FMT, (apr_int64_t)ttl / 1000);
-    return run(redis, pool, only_new ? 6 : 5, argv, lens, &reply);
+    return run(redis, pool, flags & GC_REDIS_INSIST, flags & GC_REDIS_ONLY_NEW ? 6 : 5, argv, lens,
+               &reply);
 }
 
 apr_status_t gc_redis_ping(gc_redis_t *redis, apr_pool_t *pool)
@@ -279,7 +310,7 @@ apr_status_t gc_redis_ping(gc_redis_t *redis, apr_pool_t *pool)
     const char *argv[] = {"PING"};
     redisReply *reply;
 
-    return run(redis, pool, 1, argv, NULL, &reply);
+    return run(redis, pool, 0, 1, argv, NULL, &reply);
 }
 
 static apr_status_t destroy_cb(void *baton)
@@ -298,6 +329,10 @@ apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options
     gc_redis_t *r = apr_pcalloc(pool, sizeof(*r));
     apr_status_t rv = apr_thread_mutex_create(&r->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = apr_thread_cond_create(&r->freed, pool);
     if (rv != APR_SUCCESS) {
         return rv;
     }

@@ -19,7 +19,7 @@ typedef struct gc_redis_options_t {
     const char *username, *password; /* or NULL */
     apr_interval_time_t timeout;     /* of one command */
     apr_interval_time_t connect_timeout;
-    int connections; /* at most so many at once; beyond it calls fail at once */
+    int connections; /* at most so many at once */
     const gc_log_t *log;
 } gc_redis_options_t;
 
@@ -38,14 +38,20 @@ typedef struct gc_redis_value_t {
     apr_size_t len;
 } gc_redis_value_t;
 
-/* Any failure is APR_EGENERAL. Values live in the pool. */
+/* Any failure is APR_EGENERAL; so is it when all connections are busy. Values live
+ * in the pool. */
 GC_MUST_CHECK apr_status_t gc_redis_get2(gc_redis_t *redis, apr_pool_t *pool,
                                          const char *const keys[2], gc_redis_value_t values[2]);
 
-/* Sets a key for ttl; only_new: unless it is there already. */
+enum {
+    GC_REDIS_ONLY_NEW = 1, /* unless the key is there already */
+    GC_REDIS_INSIST = 2    /* wait for a connection, at most options.timeout */
+};
+
+/* Sets a key for ttl. */
 GC_MUST_CHECK apr_status_t gc_redis_set(gc_redis_t *redis, apr_pool_t *pool, const char *key,
                                         const char *data, apr_size_t len, apr_interval_time_t ttl,
-                                        int only_new);
+                                        int flags);
 
 GC_MUST_CHECK apr_status_t gc_redis_ping(gc_redis_t *redis, apr_pool_t *pool);
 

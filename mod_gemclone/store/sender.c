@@ -24,6 +24,7 @@ struct entry_t {
     gc_sent_t *sent;
     state_e state;
     apr_status_t status;
+    int goes_alone;
     /* Posted once, when the thread is to lead or its prompt is done. A semaphore
      * and not a condition: whoever wakes needs no mutex that others want too. */
     sem_t woken;
@@ -68,11 +69,12 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
 }
 
 /* In the order of gc_sent_e. */
-static const char *const outcomes[] = {"sent", "replayed", "no_room", "quota", "key_reused"};
+static const char *const outcomes[] = {"sent",  "replayed",   "no_room",
+                                       "quota", "key_reused", "busy"};
 
 static gc_sent_e outcome_of(const char *name)
 {
-    int i = GC_SENT_KEY_REUSED;
+    int i = GC_SENT_BUSY;
 
     while (i > GC_SENT && strcmp(outcomes[i], name) != 0) {
         i--;
@@ -90,7 +92,9 @@ static void read_sent(const gc_db_result_t *rows, int row, gc_sent_t *sent)
     sent->limit = gc_db_int(rows, row, 6, -1);
 }
 
-static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const *group, int count)
+/* waits: for rooms that are locked. */
+static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const *group, int count,
+                               int waits)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -101,6 +105,7 @@ static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const 
     gc_db_add_text(&params, s->options.site);
     gc_db_add_int_or_null(&params, s->options.quota.basic);
     gc_db_add_int_or_null(&params, s->options.quota.pro);
+    gc_db_add_bool(&params, waits);
     rv = gc_db_run(s->options.db, pool, GC_SQL_MESSAGES_SEND, &params, &rows);
     if (rv == APR_SUCCESS && gc_db_rows(rows) != count) {
         rv = GC_EDATABASE;
@@ -111,19 +116,22 @@ static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const 
     return rv;
 }
 
-/* Whether one prompt may be what the database refuses: then each goes alone. */
+/* Whether one prompt may be what the database refuses. */
 static int is_one_to_blame(apr_status_t rv, int count)
 {
     return count > 1 && (rv == GC_EDATABASE || rv == GC_EGONE || rv == GC_EEXIST);
 }
 
+/* Each prompt gets its end, or is to be sent again by its own thread, alone. */
 static void send_all(gc_sender_t *s, apr_pool_t *pool, entry_t *const *group, int count)
 {
-    apr_status_t rv = send_group(s, pool, group, count);
-    int alone = is_one_to_blame(rv, count), i;
+    apr_status_t rv = send_group(s, pool, group, count, 0);
+    int blamed = is_one_to_blame(rv, count), i;
 
     for (i = 0; i < count; i++) {
-        group[i]->status = alone ? send_group(s, pool, group + i, 1) : rv;
+        group[i]->status = rv;
+        group[i]->goes_alone =
+            blamed || (rv == APR_SUCCESS && group[i]->sent->outcome == GC_SENT_BUSY);
     }
 }
 
@@ -242,6 +250,11 @@ apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prom
         lead(sender, pool, &self);
     }
     sem_destroy(&self.woken);
+    if (rv == APR_SUCCESS && self.goes_alone) {
+        entry_t *alone = &self;
+
+        return send_group(sender, pool, &alone, 1, 1);
+    }
     return rv == APR_SUCCESS ? self.status : rv;
 }
 

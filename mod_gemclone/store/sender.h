@@ -5,7 +5,8 @@
  * A prompt that finds nobody sending goes at once, alone. Those that come while it
  * is on its way wait for its end and then go together; one of their threads
  * sends for all. So nobody waits longer than for the statement before his own,
- * and the more there is to do, the less each prompt costs.
+ * and the more there is to do, the less each prompt costs. A prompt that would make
+ * the others wait, since its room is locked, is left out and sent alone.
  */
 #ifndef GC_SENDER_H
 #define GC_SENDER_H
@@ -31,7 +32,8 @@ typedef enum {
     GC_SENT_BEFORE,  /* the Idempotency-Key's first answer */
     GC_SENT_NO_ROOM, /* missing, or somebody else's */
     GC_SENT_QUOTA,
-    GC_SENT_KEY_REUSED
+    GC_SENT_KEY_REUSED,
+    GC_SENT_BUSY /* never seen outside: the room was locked, and the prompt goes again, alone */
 } gc_sent_e;
 
 typedef struct gc_sent_t {

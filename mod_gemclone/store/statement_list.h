@@ -52,7 +52,7 @@ X(CHATROOM_DELETE,
   "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at "
 X(MESSAGES_SEND,
   "SELECT n, outcome, message_id, reply_id, sent_at, prompts_used, prompts_limit "
-  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 X(MESSAGE_LIST,
   GC_SQL_MESSAGE
   "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id AND NOT m.superseded "

@@ -308,6 +308,15 @@ static const char *check_thinking(apr_pool_t *pool, const char *thinking)
     return apr_psprintf(pool, "\"%s\" is neither a level nor a budget of thinking", thinking);
 }
 
+/* Behind "://" comes a host at once: curl is not let send a user and password. */
+static int has_plain_host(const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+    apr_size_t len = strcspn(host, "/");
+
+    return len > 0 && *host != ':' && !memchr(host, '@', len);
+}
+
 const char *gc_gemini_settings_check(apr_pool_t *pool, const gc_gemini_settings_t *settings)
 {
     const char *problem = NULL;
@@ -315,6 +324,8 @@ const char *gc_gemini_settings_check(apr_pool_t *pool, const gc_gemini_settings_
     if (strncasecmp(settings->base_url, "https://", 8) != 0
         && strncasecmp(settings->base_url, "http://", 7) != 0) {
         problem = "the URL of Gemini begins with neither https:// nor http://";
+    } else if (!has_plain_host(settings->base_url)) {
+        problem = "the URL of Gemini has no host, or a user in front of it";
     } else if (settings->base_url[strcspn(settings->base_url, "?# ")]) {
         problem = "the URL of Gemini has a query, a fragment or a space";
     } else if (!gc_gemini_model_is_valid(settings->model)) {

@@ -8,10 +8,11 @@
 --
 -- p_keys          an Idempotency-Key each, or NULL; p_fingerprints go with them
 -- p_basic, p_pro  prompts a UTC day for users of that tier; NULL: no limit
+-- p_waits         for rooms that somebody has locked; else their prompts are 'busy'
 --
 -- One row for each prompt, n its place (from 1). outcome: 'sent'; 'replayed'
 -- (the key's first answer); 'no_room'; 'quota'; 'key_reused' (the key came with
--- another request before). prompts_used and prompts_limit are today's, where known.
+-- another request before); 'busy' (see p_waits). prompts_used and prompts_limit are today's, where known.
 --
 -- Locks are taken in one order by everybody, and sorted: rooms, then jobs, then
 -- keys, then usage. Nobody waits in a circle.
@@ -20,7 +21,7 @@ BEGIN;
 
 CREATE FUNCTION gemclone.messages_send(
     p_users uuid[], p_rooms uuid[], p_contents text[], p_tokens integer[], p_keys text[],
-    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer)
+    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer, p_waits boolean)
 RETURNS TABLE (n integer, outcome text, message_id bigint, reply_id bigint, sent_at timestamptz,
                prompts_used integer, prompts_limit integer)
 LANGUAGE plpgsql ROWS 64
@@ -44,11 +45,30 @@ BEGIN
         JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
         JOIN gemclone.users u ON u.id = b.user_id
         ORDER BY r.id
-        FOR NO KEY UPDATE OF r
+        FOR NO KEY UPDATE OF r SKIP LOCKED
     LOOP
         outcomes[v.n] := 'sent';
         limits[v.n] := CASE v.tier WHEN 'pro' THEN p_pro ELSE p_basic END;
     END LOOP;
+
+    IF 'no_room' = ANY (outcomes) THEN
+        IF p_waits THEN
+            PERFORM FROM unnest(p_users, p_rooms) AS b (user_id, room_id)
+            JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
+            ORDER BY r.id FOR NO KEY UPDATE OF r;
+        END IF;
+        FOR v IN
+            SELECT b.n, u.tier
+            FROM unnest(p_users, p_rooms, outcomes)
+                WITH ORDINALITY AS b (user_id, room_id, outcome, n)
+            JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
+            JOIN gemclone.users u ON u.id = b.user_id
+            WHERE b.outcome = 'no_room'
+        LOOP
+            outcomes[v.n] := CASE WHEN p_waits THEN 'sent' ELSE 'busy' END;
+            limits[v.n] := CASE v.tier WHEN 'pro' THEN p_pro ELSE p_basic END;
+        END LOOP;
+    END IF;
 
     IF keyed THEN
         FOR v IN

@@ -51,7 +51,7 @@ my @DENIED = (
 my %ROWS
     = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs);
 
-plan tests => 7 + @DENIED, need 'gemclone';
+plan tests => 8 + @DENIED, need 'gemclone';
 
 my $stack = Gemclone::Stack->shared;
 my $super = $stack->dbh;
@@ -97,6 +97,11 @@ my %may = map { $_->[0] => $_->[1] } @{$super->selectall_arrayref(q{
           CASE p WHEN 'append' THEN 'INSERT' WHEN 'read' THEN 'SELECT' WHEN 'write' THEN 'UPDATE' ELSE 'DELETE' END)
     GROUP BY 1})};
 is_deeply \%may, \%ROWS, 'it may read and write the rows of these tables, and of no others';
+
+is_deeply $super->selectcol_arrayref(q{
+    SELECT c.relname || ' ' || p FROM pg_class c, unnest(ARRAY['TRUNCATE', 'REFERENCES', 'TRIGGER']) p
+    WHERE c.relnamespace = 'gemclone'::regnamespace AND c.relkind = 'r' AND has_table_privilege('gemclone', c.oid, p)}), [],
+    'and nothing else with them';
 
 is_deeply $super->selectcol_arrayref(
     q{SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'gemclone'::regnamespace

@@ -34,6 +34,7 @@ static struct {
     const char *prepare_error; /* SQLSTATE of all but so many: */
     int prepare_good;
     int connected, prepared, run;
+    int bounded, timeout_ms; /* statement_timeout: how often it was set, to what */
     char bound[4096]; /* the last Bind message */
     size_t bound_len;
     pthread_t threads[64]; /* one a connection, after the first, which accepts */
@@ -248,6 +249,20 @@ static int answer_run(int fd)
     return send_packet(fd, &p);
 }
 
+/* SET statement_timeout, which each session begins with. */
+static int answer_query(int fd, const char *text)
+{
+    packet_t p = {.len = 0};
+
+    pthread_mutex_lock(&backend.mutex);
+    backend.bounded++;
+    backend.timeout_ms = strncmp(text, "SET statement_timeout = ", 24) == 0 ? atoi(text + 24) : -1;
+    pthread_mutex_unlock(&backend.mutex);
+    add_done(&p, "SET");
+    add_ready(&p);
+    return send_packet(fd, &p);
+}
+
 static void note_bound(const char *body, size_t len)
 {
     pthread_mutex_lock(&backend.mutex);
@@ -283,6 +298,8 @@ static void *connection_thread(void *baton)
         if (type == 'B') {
             note_bound(body, len);
             binds = 1;
+        } else if (type == 'Q') {
+            good = answer_query(fd, body);
         } else if (type == 'S') {
             good = binds ? answer_run(fd) : answer_prepare(fd);
             binds = 0;
@@ -313,6 +330,7 @@ static void backend_start(void)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     backend.connected = backend.prepared = backend.run = backend.thread_count = 0;
+    backend.bounded = backend.timeout_ms = 0;
     backend.prepare_good = 0;
     backend.prepare_error = NULL;
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.1", server.dir);
@@ -794,6 +812,23 @@ static void test_prepared_once(void **state)
     assert_int_equal(seen(&backend.run), 6);
 }
 
+/* Postgres itself ends what takes too long: a connection is told once. */
+static void test_bounded_once(void **state)
+{
+    int i;
+
+    (void)state;
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(run(), APR_SUCCESS);
+    }
+    assert_int_equal(seen(&backend.bounded), 1);
+    assert_int_equal(seen(&backend.timeout_ms), options.timeout / 1000);
+    backend_hang_up();
+    apr_sleep(MS(50));
+    assert_int_equal(run(), APR_SUCCESS);
+    assert_int_equal(seen(&backend.bounded), 2);
+}
+
 /* The connection was reset under us: all is prepared anew. */
 static void test_prepared_anew(void **state)
 {
@@ -1122,6 +1157,7 @@ int main(void)
         DB_TEST(test_outcomes),
         DB_TEST(test_second_try),
         DB_TEST(test_prepared_once),
+        DB_TEST(test_bounded_once),
         DB_TEST(test_prepared_anew),
         DB_TEST(test_prepare_refused),
         DB_TEST(test_check),

@@ -80,7 +80,7 @@ sub tokens ($class, $text) {
 sub stop ($self) {
     my $pid = delete $self->{pid} or return $self->{status};
     local $?;
-    close delete $self->{alive};
+    my $alive = delete $self->{alive};    # held until it has ended: the end of it is a word to stop, too
     for my $signal (qw(TERM KILL)) {
         kill $signal => $pid;
         my $until = time + STOP_WAIT;
