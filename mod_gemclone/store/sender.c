@@ -232,18 +232,20 @@ apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prom
 {
     entry_t self = {.prompt = prompt, .sent = sent, .state = WAITING};
     apr_status_t rv = APR_SUCCESS;
+    int leads;
 
     sem_init(&self.woken, 0, 0);
     APR_RING_ELEM_INIT(&self, link);
     apr_thread_mutex_lock(sender->mutex);
     APR_RING_INSERT_TAIL(&sender->queue, &self, entry_t, link);
-    if (!sender->busy) {
+    leads = !sender->busy;
+    if (leads) {
         sender->busy = 1;
         self.state = LEADING;
     }
     apr_thread_mutex_unlock(sender->mutex);
 
-    if (self.state != LEADING) {
+    if (!leads) {
         rv = await(sender, &self);
     }
     if (rv == APR_SUCCESS && self.state == LEADING) {

@@ -146,6 +146,20 @@ static void store_again_cb(evutil_socket_t fd, short what, void *baton)
     push(run->worker, store_run, run);
 }
 
+/* No request can be made of this prompt, or no end of it be stored: nothing that
+ * another try would change. */
+static const gc_gemini_outcome_t impossible = {.verdict = GC_GEMINI_FAILED,
+                                               .error = GC_GEMINI_ERROR_UPSTREAM,
+                                               .retry = GC_GEMINI_RETRY_NO,
+                                               .detail = "impossible",
+                                               .message = "The reply could not be generated."};
+
+/* Whether the database may be better later. */
+static int is_passing(apr_status_t rv)
+{
+    return rv == GC_EUNAVAILABLE || rv == GC_EUNKNOWN || rv == GC_ESCHEMA;
+}
+
 /* Whether the database was out of reach, and the run waits to be stored later. */
 static int store_later(run_t *run)
 {
@@ -154,6 +168,12 @@ static int store_later(run_t *run)
 
     if (run->stored == APR_SUCCESS || run->stored == GC_ENOENT) {
         return 0;
+    }
+    if (!is_passing(run->stored) && run->outcome && run->outcome != &impossible) {
+        run->outcome = &impossible;
+        run->decision = (gc_decision_t){.refund = 1};
+        push(w, store_run, run);
+        return 1;
     }
     if (++run->store_tries >= STORE_TRIES || w->drain_over) {
         gc_log(w->options.log, GEM0406, "reply %" APR_INT64_T_FMT ": given up to another try",
@@ -340,19 +360,6 @@ static void ask(run_t *run)
     run->call = gc_loop_http_start(w->http, run->pool, &run->request, &handler, run);
 }
 
-/* No request can be made of this prompt: a setting that slipped through all checks. */
-static void refuse(run_t *run)
-{
-    static const gc_gemini_outcome_t refused = {.verdict = GC_GEMINI_FAILED,
-                                                .error = GC_GEMINI_ERROR_UPSTREAM,
-                                                .retry = GC_GEMINI_RETRY_NO,
-                                                .config_alarm = 1,
-                                                .detail = "request_invalid",
-                                                .message = "The reply could not be generated."};
-
-    answered(run, &refused);
-}
-
 /* From the pool: the run is ready to be asked. */
 static void prepared_cb(void *baton)
 {
@@ -366,10 +373,10 @@ static void prepared_cb(void *baton)
         give_back(run, 0);
     } else if (run->prepared == APR_SUCCESS) {
         ask(run);
-    } else if (run->prepared == APR_EINVAL) {
-        refuse(run);
-    } else {
+    } else if (is_passing(run->prepared)) {
         give_back(run, GC_DB_RETRY_AFTER);
+    } else {
+        answered(run, &impossible);
     }
 }
 

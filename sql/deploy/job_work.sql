@@ -44,7 +44,7 @@ LANGUAGE sql ROWS 20 AS $$
     FROM (
         SELECT t.*, sum(t.tokens) OVER (ORDER BY t.id DESC) AS total
         FROM (
-            SELECT m.id, m.parent_id, m.tokens + q.tokens AS tokens
+            SELECT m.id, m.parent_id, m.tokens::bigint + q.tokens AS tokens
             FROM gemclone.messages m
             JOIN gemclone.messages q ON q.room_id = m.room_id AND q.id = m.parent_id
             WHERE m.room_id = p_room AND m.id < p_reply AND m.sender = 'gemini'
@@ -55,7 +55,7 @@ LANGUAGE sql ROWS 20 AS $$
     ) a_turn
     JOIN gemclone.messages p ON p.room_id = p_room AND p.id = a_turn.parent_id
     JOIN LATERAL (
-        SELECT r.content, a_turn.tokens::integer AS tokens
+        SELECT r.content, least(a_turn.tokens, 2147483647)::integer AS tokens
         FROM gemclone.messages r WHERE r.room_id = p_room AND r.id = a_turn.id
     ) a ON true
     WHERE a_turn.total <= p_tokens
@@ -74,6 +74,7 @@ LANGUAGE sql ROWS 64 AS $$
     ), held AS (
         SELECT j.room_id, j.reply_id
         FROM gemclone.jobs j JOIN mine m USING (room_id, reply_id, fence)
+        WHERE j.due_at > now() -- a lease that has ended is anybody's
         FOR UPDATE OF j SKIP LOCKED
     ), renewed AS (
         UPDATE gemclone.jobs j SET due_at = now() + p_lease

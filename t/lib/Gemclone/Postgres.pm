@@ -82,7 +82,7 @@ sub uri ($self, %opt) {
 }
 
 sub params ($self, %opt) {
-    return sprintf 'host=%s dbname=%s user=%s', $self->sockets, $opt{database} // $self->database,
+    return sprintf 'host=%s dbname=%s user=%s connect_timeout=2', $self->sockets, $opt{database} // $self->database,
         $opt{user} // $self->role;
 }
 
