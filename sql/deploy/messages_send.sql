@@ -39,6 +39,11 @@ DECLARE
 BEGIN
     -- The lock orders the prompts of a room, and keeps the end of an earlier
     -- reply from missing the job that is to follow it.
+    IF p_waits THEN
+        PERFORM FROM unnest(p_users, p_rooms) AS b (user_id, room_id)
+        JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
+        ORDER BY r.id FOR NO KEY UPDATE OF r;
+    END IF;
     FOR v IN
         SELECT b.n, u.tier
         FROM unnest(p_users, p_rooms) WITH ORDINALITY AS b (user_id, room_id, n)
@@ -50,23 +55,14 @@ BEGIN
         outcomes[v.n] := 'sent';
         limits[v.n] := CASE v.tier WHEN 'pro' THEN p_pro ELSE p_basic END;
     END LOOP;
-
     IF 'no_room' = ANY (outcomes) THEN
-        IF p_waits THEN
-            PERFORM FROM unnest(p_users, p_rooms) AS b (user_id, room_id)
-            JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
-            ORDER BY r.id FOR NO KEY UPDATE OF r;
-        END IF;
         FOR v IN
-            SELECT b.n, u.tier
-            FROM unnest(p_users, p_rooms, outcomes)
+            SELECT b.n FROM unnest(p_users, p_rooms, outcomes)
                 WITH ORDINALITY AS b (user_id, room_id, outcome, n)
             JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
-            JOIN gemclone.users u ON u.id = b.user_id
             WHERE b.outcome = 'no_room'
         LOOP
-            outcomes[v.n] := CASE WHEN p_waits THEN 'sent' ELSE 'busy' END;
-            limits[v.n] := CASE v.tier WHEN 'pro' THEN p_pro ELSE p_basic END;
+            outcomes[v.n] := 'busy';
         END LOOP;
     END IF;
 

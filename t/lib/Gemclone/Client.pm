@@ -23,8 +23,8 @@ sub new_user ($class, %opt) {
     return $self;
 }
 
-# Numbers of +1 555, whom the country code 1 gives to nobody; so long that no two are alike.
-sub new_number { return sprintf '+1555%010d', int rand 10_000_000_000 }
+# Numbers of any area of +1: so many that two are hardly ever alike. Nobody is called.
+sub new_number { return sprintf '+1%010d', 2_000_000_000 + int rand 8_000_000_000 }
 
 # Requests. Headers come as a list; a body that is a reference is sent as JSON, another as it is.
 # They return a Mojo::Message::Response and die only when there was no answer at all.

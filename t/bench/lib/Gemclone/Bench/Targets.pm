@@ -73,7 +73,7 @@ sub _sending ($size) {
     return _statement(
         MESSAGES_SEND => $each->(q{md5('user' || WHO)::uuid}), $each->(q{md5('room' || WHO || '/1')::uuid}),
         $each->("'$PROMPT'"), $each->($TOKENS), $each->('NULL::text'), $each->('NULL::bytea'),
-        q{'default'}, 'NULL', 'NULL', 'false'
+        q{'default'}, 'NULL', 'NULL', 'true'
     );
 }
 
