@@ -89,6 +89,14 @@ int gc_answer_error(gc_request_t *q, int status, const char *detail)
     return gc_answer_problem(q, &problem);
 }
 
+int gc_answer_broken_rule(gc_request_t *q, const char *pointer, const char *detail)
+{
+    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY, .detail = GC_BROKEN_RULE};
+
+    gc_problem_field_add(q->pool, &problem, pointer, detail);
+    return gc_answer_problem(q, &problem);
+}
+
 int gc_answer_failure(gc_request_t *q, apr_status_t rv)
 {
     switch (rv) {

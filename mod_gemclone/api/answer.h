@@ -17,8 +17,14 @@ int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *b
 
 int gc_answer_problem(gc_request_t *q, const gc_problem_t *problem);
 
+/* The detail of a 422, whose errors tell more. */
+#define GC_BROKEN_RULE "The body breaks a rule; errors tells which."
+
 /* A problem without more to it; a NULL detail repeats the title. */
 int gc_answer_error(gc_request_t *q, int status, const char *detail);
+
+/* A 422 for one member of the body that a rule cannot judge alone. */
+int gc_answer_broken_rule(gc_request_t *q, const char *pointer, const char *detail);
 
 /* What went wrong below, as an answer: the one place where this is decided. */
 int gc_answer_failure(gc_request_t *q, apr_status_t rv);

@@ -51,12 +51,8 @@ static apr_status_t read_number(gc_request_t *q, const char **e164)
 
 static int refuse_number(gc_request_t *q)
 {
-    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY};
-
-    problem.detail = "The body breaks a rule; errors tells which.";
-    gc_problem_field_add(q->pool, &problem, "/mobile_number",
-                         "It is no phone number with this country's code in front.");
-    return gc_answer_problem(q, &problem);
+    return gc_answer_broken_rule(q, "/mobile_number",
+                                 "It is no phone number with this country's code in front.");
 }
 
 int gc_handle_signup(gc_request_t *q)

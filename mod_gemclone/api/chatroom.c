@@ -51,11 +51,7 @@ static int answer_room(gc_request_t *q, int status, const char *message, const g
 /* GemcloneGeminiModels, where it is set, names all that a room may ask for. */
 static int refuse_model(gc_request_t *q)
 {
-    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY};
-
-    problem.detail = "The body breaks a rule; errors tells which.";
-    gc_problem_field_add(q->pool, &problem, "/model", "This model is not offered here.");
-    return gc_answer_problem(q, &problem);
+    return gc_answer_broken_rule(q, "/model", "This model is not offered here.");
 }
 
 static int is_offered(const gc_request_t *q, const char *model)

@@ -176,8 +176,7 @@ static int read_body(gc_request_t *q, apr_size_t *len)
 static int check_body(gc_request_t *q)
 {
     gc_rule_limits_t limits = {.prompt = q->service->config->max_prompt};
-    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY,
-                            .detail = "The body breaks a rule; errors tells which."};
+    gc_problem_t problem = {.status = HTTP_UNPROCESSABLE_ENTITY, .detail = GC_BROKEN_RULE};
     const char *why;
     apr_size_t len = 0;
     int rv;
