@@ -2,19 +2,24 @@
  * The configuration as a whole: secrets read, values held against each other,
  * so that `httpd -t` finds what could not work. Nothing here uses the network.
  */
+#include <httpd.h>
+
+#include <ap_mpm.h>
 #include <apr_dbd.h>
 #include <apr_file_info.h>
 #include <apr_file_io.h>
 #include <apr_optional.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
-#include <httpd.h>
 #include <http_log.h>
 #include <mod_dbd.h>
+#include <mod_watchdog.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 
 #include "config.h"
 #include "core/code.h"
@@ -432,6 +437,7 @@ static void check_database(check_t *check)
 {
     const gc_config_t *c = check->config;
     const ap_directive_t *driver = find_directive(ap_conftree, "DBDriver", check->server);
+    const ap_directive_t *params = find_directive(ap_conftree, "DBDParams", check->server);
     const ap_directive_t *most = find_directive(ap_conftree, "DBDMax", check->server);
     apr_int64_t max = DBD_MAX;
 
@@ -445,9 +451,14 @@ static void check_database(check_t *check)
               "the database must be Postgres; write DBDriver pgsql, and DBDParams"
               " \"host=... dbname=... user=gemclone connect_timeout=2\"");
     }
-    if (!find_directive(ap_conftree, "DBDParams", check->server)) {
+    if (!params) {
         fault(check, "DBDParams",
               "missing; write DBDParams \"host=... dbname=... user=gemclone connect_timeout=2\"");
+    }
+    if (params && !strstr(params->args, "connect_timeout")) {
+        warning(check, "DBDParams",
+                "without connect_timeout a server that does not answer holds up requests for"
+                " minutes; add connect_timeout=2");
     }
     if (most && gc_unit_integer(most->args, &max) != APR_SUCCESS) {
         return; /* mod_dbd tells */
@@ -464,6 +475,10 @@ static void check_work(check_t *check)
 {
     const gc_config_t *c = check->config;
 
+    if (!APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance)) {
+        fault(check, "GemcloneEngine",
+              "mod_watchdog is not loaded; write LoadModule watchdog_module modules/mod_watchdog.so");
+    }
     if (c->lease < 2 * c->db_timeout) {
         warning(
             check, "GemcloneLease",
@@ -471,6 +486,51 @@ static void check_work(check_t *check)
     }
     if (strlen(c->site) > 64) {
         fault(check, "GemcloneSite", "longer than 64 characters");
+    }
+}
+
+/* mod_mpm_event's own default. */
+#define WORKER_FACTOR 2.0
+
+/* Descriptors that a child has beside those that are counted below. */
+enum { OTHER_FILES = 64 };
+
+/* What a child can take of streams that cost no thread: connections and open files. */
+static void check_suspended(check_t *check, int threads)
+{
+    const gc_config_t *c = check->config;
+    const ap_directive_t *factor =
+        find_directive(ap_conftree, "AsyncRequestWorkerFactor", check->server);
+    double places = threads * (factor ? atof(factor->args) : WORKER_FACTOR);
+    apr_int64_t files = c->max_streams + threads + c->db_connections + c->redis_connections
+                        + c->threads + OTHER_FILES;
+    struct rlimit limit;
+
+    if (places < (double)c->max_streams) {
+        warning(check, "GemcloneMaxStreams",
+                "a child takes %.0f connections beside its threads: for %" APR_INT64_T_FMT
+                " streams write AsyncRequestWorkerFactor %" APR_INT64_T_FMT
+                ", or lower GemcloneMaxStreams",
+                places, c->max_streams, (c->max_streams + threads - 1) / threads);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+        && limit.rlim_cur < (rlim_t)files) {
+        warning(check, "GemcloneMaxStreams",
+                "a child may open %lu files and needs %" APR_INT64_T_FMT
+                " for so many streams; raise the limit (ulimit -n, or LimitNOFILE of the service),"
+                " or lower GemcloneMaxStreams",
+                (unsigned long)limit.rlim_cur, files);
+    }
+}
+
+static void check_streams(check_t *check)
+{
+    int is_async = 0, threads = 1;
+
+    ap_mpm_query(AP_MPMQ_IS_ASYNC, &is_async);
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    if (is_async && check->config->max_streams > 0 && threads > 0) {
+        check_suspended(check, threads);
     }
 }
 
@@ -497,6 +557,7 @@ int gc_config_check(apr_pool_t *pool, server_rec *main)
         check_redis(&check);
         check_database(&check);
         check_work(&check);
+        check_streams(&check);
         faults += check.faults;
     }
     return faults ? HTTP_INTERNAL_SERVER_ERROR : OK;

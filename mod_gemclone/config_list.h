@@ -38,6 +38,10 @@ LIST    (quotas, "GemcloneQuota", TAKE2, set_quota, "a tier and its prompts a UT
 SIZE    (max_body, "GemcloneMaxBody", GC_KIB(256), 1024, GC_KIB(16384), "the largest request body")
 INTEGER (max_prompt, "GemcloneMaxPrompt", 32000, 1, 1000000, "the longest prompt, in characters")
 
+INTEGER (max_backlog, "GemcloneMaxBacklog", 10000, 1, 100000000,
+         "replies that may be owed at once; further prompts are refused")
+INTEGER (max_user_backlog, "GemcloneMaxUserBacklog", 1000, 1, 100000000, "those of one user")
+
 /* Work */
 TEXT    (site, "GemcloneSite", "default", "the name under which hosts share jobs: one set of Gemini settings")
 FLAG    (worker, "GemcloneWorker", 1, "whether this server generates replies, or only accepts prompts")
@@ -46,8 +50,21 @@ INTEGER (max_replies, "GemcloneMaxReplies", 1000, 1, 100000, "replies that a chi
 DURATION(lease, "GemcloneLease", GC_SEC(15), GC_SEC(1), GC_MIN(10),
          "how long a job is its process' own without word from it")
 DURATION(poll, "GemclonePoll", GC_SEC(1), GC_MS(50), GC_MIN(1), "how often a process looks for jobs unasked")
+DURATION(sweep, "GemcloneSweep", GC_MIN(1), GC_SEC(1), GC_DAY(1),
+         "how often what is past is removed, and what was forgotten taken up again")
+SIZE    (max_unstored, "GemcloneMaxUnstored", GC_KIB(65536), 0, GC_KIB(67108864),
+         "what a child keeps of replies that are done while Postgres cannot take them")
 DURATION(drain_timeout, "GemcloneDrainTimeout", GC_SEC(10), 0, GC_MIN(60),
          "how long running replies may go on when a child stops")
+
+/* Streams of events */
+INTEGER (max_streams, "GemcloneMaxStreams", 1000, 0, 1000000, "streams that a child holds open at once")
+INTEGER (blocking_streams, "GemcloneBlockingStreams", 16, 0, 100000,
+         "streams of this host that may have a thread each, where that is what they need")
+SIZE    (stream_buffer, "GemcloneStreamBuffer", GC_KIB(64), GC_KIB(4), GC_KIB(16384),
+         "what a reader may leave unread before its stream is dropped")
+DURATION(stream_heartbeat, "GemcloneStreamHeartbeat", GC_SEC(15), GC_SEC(1), GC_MIN(5),
+         "after how long without an event a comment is sent")
 
 /* Postgres; the connection itself is mod_dbd's */
 INTEGER (db_connections, "GemcloneDatabaseConnections", 8, 1, 1000, "connections that a child uses at once")
@@ -76,6 +93,10 @@ DURATION(gemini_total, "GemcloneGeminiTotalTimeout", GC_MIN(10), GC_MS(10), GC_D
 INTEGER (gemini_tries, "GemcloneGeminiTries", 5, 1, 20, "tries that a reply has")
 DURATION(gemini_backoff, "GemcloneGeminiBackoff", GC_SEC(1), GC_MS(1), GC_MIN(1),
          "the pause before a second try, doubled for each further one")
+INTEGER (gemini_breaker, "GemcloneGeminiBreaker", 10, 0, 1000000,
+         "failures in a row after which a key is not asked for a model any more, for a while; 0: never mind")
+DURATION(gemini_rest, "GemcloneGeminiBreakerRest", GC_SEC(10), GC_MS(10), GC_MIN(5),
+         "how long that while is; twice as long each further time")
 TEXT    (gemini_ca_file, "GemcloneGeminiCAFile", NULL, "authorities to trust instead of the system's, in PEM")
 TEXT    (system_prompt, "GemcloneSystemPrompt", NULL, "the system instruction where a chatroom has none")
 INTEGER (context_tokens, "GemcloneContextTokens", 32000, 100, 10000000,

@@ -15,8 +15,11 @@
 
 #include "api/error_body.h"
 #include "api/request.h"
+#include "api/ticket.h"
 #include "config.h"
 #include "service.h"
+#include "server_status.h"
+#include "sweeper.h"
 
 /* The one symbol that httpd looks for. */
 extern module AP_MODULE_DECLARE_DATA gemclone_module __attribute__((visibility("default")));
@@ -62,6 +65,12 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
                      "GEM0002: no memory to share, or no GemcloneOTPLog");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    rv = gc_sweeper_prepare(pconf);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, server, "GEM0002: no help from mod_watchdog");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    gc_stream_announce(server);
     ap_add_version_component(pconf, "mod_gemclone/" GC_VERSION);
     return OK;
 }
@@ -71,15 +80,53 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 static void child_init(apr_pool_t *pchild, server_rec *server)
 {
     gc_services_start(pchild, server);
+    gc_sweeper_start(pchild);
 }
 
 static void child_stopping(apr_pool_t *pchild, int graceful)
 {
     (void)pchild;
-    gc_services_stop_claiming(graceful);
+    gc_services_drain(graceful);
 }
 
 /* --- Requests ------------------------------------------------------------ */
+
+static gc_note_t *note_of(request_rec *r)
+{
+    gc_note_t *note = ap_get_module_config(r->request_config, &gemclone_module);
+
+    if (!note) {
+        note = apr_pcalloc(r->pool, sizeof(*note));
+        ap_set_module_config(r->request_config, &gemclone_module, note);
+    }
+    return note;
+}
+
+/* Whether there may be one. What cannot be told to be another's (the path may be unreadable) is
+ * taken for ours. */
+static int may_have_ticket(const request_rec *r)
+{
+    return r->the_request && strstr(r->the_request, "ticket=")
+           && (!r->parsed_uri.path || gc_config_mapping_of(r->server, r->parsed_uri.path));
+}
+
+/* Before anybody logs the request line. */
+static int hide_ticket(request_rec *r)
+{
+    if (may_have_ticket(r)) {
+        note_of(r)->ticket = gc_ticket_hide(r);
+    }
+    return DECLINED;
+}
+
+/* A request that was refused before the hook above is logged as well. */
+static int hide_logged_ticket(request_rec *r)
+{
+    if (may_have_ticket(r)) {
+        (void)gc_ticket_hide(r);
+    }
+    return DECLINED;
+}
 
 /* A path that climbs out of the root is the client's fault: httpd would answer the
  * same, but log an error. Before it knows the location, so by the mappings. */
@@ -104,14 +151,16 @@ static int translate_name(request_rec *r)
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);
-    ap_set_module_config(r->request_config, &gemclone_module, r);
+    note_of(r)->is_ours = 1;
     return OK;
 }
 
 /* In this hook httpd has taken the location's settings away: translate_name left a note. */
 static int map_to_storage(request_rec *r)
 {
-    return ap_get_module_config(r->request_config, &gemclone_module) ? OK : DECLINED;
+    const gc_note_t *note = ap_get_module_config(r->request_config, &gemclone_module);
+
+    return note && note->is_ours ? OK : DECLINED;
 }
 
 static int fixups(request_rec *r)
@@ -141,12 +190,16 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(hide_ticket, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_log_transaction(hide_logged_ticket, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(refuse_climbing, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
     gc_error_body_register();
+    gc_server_status_register();
+    gc_stream_register();
 }
 
 AP_DECLARE_MODULE(gemclone) = {STANDARD20_MODULE_STUFF, gc_location_create, gc_location_merge,

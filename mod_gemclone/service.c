@@ -11,21 +11,34 @@
 #include <apr_shm.h>
 #include <apr_strings.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <http_config.h>
 #include <http_log.h>
 #include <mod_dbd.h>
+#include <semaphore.h>
 #include <sodium.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "api/json_shapes.h"
 #include "core/unit.h"
 #include "store/tracking.h"
 
 APLOG_USE_MODULE(gemclone);
 
+/* Seconds that the loop has for its first task. */
+enum { BEGIN_PATIENCE = 10 };
+
 /* Memory that the children of this host share, made before the first fork. */
-static gc_cache_shared_t *shared;
+static struct {
+    gc_cache_shared_t *cache;
+    gc_streams_shared_t *streams;
+    gc_backlog_shared_t *backlog;
+} shared;
+
+enum { SHARED = GC_CACHE_SHARED + GC_STREAMS_SHARED + GC_BACKLOG_SHARED };
 
 /* Of this child. */
 static struct {
@@ -33,8 +46,11 @@ static struct {
     apr_array_header_t *services; /* gc_service_t *, each once */
     gc_companion_t *companion;    /* or NULL: it could not be started */
     apr_pool_t *loop_pool;        /* what the loop's thread alone may touch */
-    gc_loop_task_t begin, drain, end;
-    int undrained; /* workers; the loop's */
+    int is_ready;                 /* atomic: what is above stays as it is */
+    gc_loop_task_t begin, drain, hurry, stop, end;
+    sem_t begun;
+    int undrained; /* workers, and one for the child that is not stopped yet; the loop's */
+    int is_draining, is_hurrying; /* drain, hurry is posted; atomic */
     int graceful;
 } child;
 
@@ -162,6 +178,8 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     o->db = s->db;
     o->companion = child.companion;
     o->log = &s->log;
+    o->sink = gc_hub_sink(s->hub);
+    o->backlog = s->backlog;
     o->site = c->site;
     o->name = apr_psprintf(pool, "%s:%ld", host, (long)getpid());
     o->most = (int)c->max_replies;
@@ -170,12 +188,16 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     gc_service_gemini_settings(pool, c, &o->gemini);
     o->ca_file = c->gemini_ca_file;
     o->keys = key_texts(pool, c->gemini_keys);
-    o->key_count = c->gemini_keys->nelts;
+    o->breaker = (gc_breaker_options_t){.log = &s->log,
+                                        .keys = c->gemini_keys->nelts,
+                                        .faults = (int)c->gemini_breaker,
+                                        .rest = c->gemini_rest};
     o->fallback = gc_config_is_none(c->gemini_fallback) ? NULL : c->gemini_fallback;
     o->system_prompt = c->system_prompt;
     o->context_tokens = (int)c->context_tokens;
     o->tries = (int)c->gemini_tries;
     o->backoff = c->gemini_backoff;
+    o->most_kept = (apr_off_t)c->max_unstored;
 }
 
 /* --- One service --------------------------------------------------------- */
@@ -209,7 +231,7 @@ static apr_int64_t quota_of(const gc_config_t *config, const char *tier, apr_int
 
 static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
 {
-    gc_cache_options_t options = {.shared = shared,
+    gc_cache_options_t options = {.shared = shared.cache,
                                   .prefix = s->config->redis_prefix,
                                   .ttl = s->config->cache_ttl,
                                   .near_bytes = (apr_size_t)s->config->cache_size};
@@ -230,6 +252,7 @@ static apr_status_t make_sender(apr_pool_t *pool, gc_service_t *s)
 {
     gc_sender_options_t options = {.db = s->db,
                                    .site = s->config->site,
+                                   .owed = s->config->max_user_backlog,
                                    .patience = s->config->db_wait + s->config->db_timeout};
 
     options.quota.basic = quota_of(s->config, "basic", 5);
@@ -250,8 +273,9 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->config = config;
     s->log = (gc_log_t){log_enabled, log_write, server};
     make_ring(pool, s);
-    if (gc_db_create(pool, &db, &s->db) != APR_SUCCESS || make_cache(pool, s) != APR_SUCCESS
-        || make_sender(pool, s) != APR_SUCCESS) {
+    s->backlog = gc_backlog_create(pool, shared.backlog, config->site);
+    if (!s->backlog || gc_db_create(pool, &db, &s->db) != APR_SUCCESS
+        || make_cache(pool, s) != APR_SUCCESS || make_sender(pool, s) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "GEM0002: a service could not be made");
         return NULL;
     }
@@ -313,6 +337,11 @@ gc_service_t *gc_service_of(const server_rec *server)
     return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(server)) : NULL;
 }
 
+const apr_array_header_t *gc_services(void)
+{
+    return __atomic_load_n(&child.is_ready, __ATOMIC_ACQUIRE) ? child.services : NULL;
+}
+
 /* --- The companion: begins, drains, ends --------------------------------- */
 
 static void changed_cb(void *cache, const char *key, apr_size_t len)
@@ -325,17 +354,53 @@ static void hears_cb(void *cache, int hears)
     gc_loop_cache_hears(cache, hears);
 }
 
-static apr_status_t begin_tracking(gc_service_t *s)
+/* The link to Redis, and who hears of changes by it. */
+static apr_status_t begin_link(gc_service_t *s, gc_link_t **link)
 {
     gc_tracking_handler_t handler = {changed_cb, hears_cb, s->cache};
     gc_redis_options_t *options = apr_palloc(child.loop_pool, sizeof(*options));
-    gc_tracking_t *tracking;
     apr_status_t rv = redis_options(child.loop_pool, s, options);
 
-    return rv == APR_SUCCESS ? gc_loop_tracking_start(
-               child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)), options,
-               gc_cache_version_prefix(s->cache, child.loop_pool), &handler, &tracking)
-                             : rv;
+    *link = NULL;
+    if (rv == APR_SUCCESS) {
+        rv = gc_loop_link_start(child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)),
+                                options, link);
+    }
+    if (rv == APR_SUCCESS) {
+        gc_loop_tracking_start(child.loop_pool, *link,
+                               gc_cache_version_prefix(s->cache, child.loop_pool), &handler);
+    }
+    return rv;
+}
+
+static apr_status_t begin_streams(gc_service_t *s, gc_link_t *link)
+{
+    const gc_config_t *c = s->config;
+    gc_hub_options_t hub = {.companion = child.companion,
+                            .db = s->db,
+                            .log = &s->log,
+                            .link = link,
+                            .prefix = c->redis_prefix,
+                            .describe = gc_message_describe,
+                            .max_reply = (apr_size_t)c->max_reply,
+                            .buffer = (apr_size_t)c->stream_buffer,
+                            .heartbeat = c->stream_heartbeat,
+                            .patience = s->server->timeout,
+                            .poll = c->poll};
+    gc_streams_options_t streams = {.loop = gc_companion_loop(child.companion),
+                                    .most = c->max_streams,
+                                    .most_blocking = c->blocking_streams,
+                                    .buffer = (apr_size_t)c->stream_buffer,
+                                    .drain = c->drain_timeout};
+    apr_status_t rv = gc_loop_hub_start(child.loop_pool, &hub, &s->hub);
+
+    if (rv == APR_SUCCESS) {
+        streams.hub = s->hub;
+        __atomic_store_n(&s->streams,
+                         gc_loop_streams_create(child.loop_pool, &streams, shared.streams),
+                         __ATOMIC_RELEASE);
+    }
+    return rv;
 }
 
 static apr_status_t begin_worker(gc_service_t *s)
@@ -360,21 +425,49 @@ static void begin_task(void *baton)
     (void)baton;
     for (i = 0; i < child.services->nelts; i++) {
         gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+        gc_link_t *link = NULL;
 
-        if ((s->redis && begin_tracking(s) != APR_SUCCESS)
+        if ((s->redis && begin_link(s, &link) != APR_SUCCESS)
+            || begin_streams(s, link) != APR_SUCCESS
             || (s->config->worker && begin_worker(s) != APR_SUCCESS)) {
             gc_log(&s->log, GEM0002, "the companion lacks a part");
         }
     }
+    sem_post(&child.begun);
+}
+
+/* A child's first request must find all parts. Nothing in begin_task waits for anybody. */
+static apr_status_t begin(void)
+{
+    struct timespec deadline;
+    int rv;
+
+    sem_init(&child.begun, 0, 0);
+    child.begin.call = begin_task;
+    gc_loop_post(gc_companion_loop(child.companion), &child.begin);
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += BEGIN_PATIENCE;
+    while ((rv = sem_timedwait(&child.begun, &deadline)) != 0 && errno == EINTR) {
+    }
+    return rv == 0 ? APR_SUCCESS : APR_TIMEUP;
 }
 
 static void end_task(void *baton)
 {
+    int i;
+
     (void)baton;
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+
+        if (s->streams) {
+            gc_loop_streams_close(s->streams);
+        }
+    }
     gc_loop_end(gc_companion_loop(child.companion));
 }
 
-/* The last worker's end ends the loop: later, since this may be called from inside it. */
+/* The last of them ends the loop: later, since this may be called from inside a worker. */
 static void drained_cb(void *baton)
 {
     (void)baton;
@@ -386,49 +479,74 @@ static void drained_cb(void *baton)
 
 /* On the loop. A server that is stopped is killed within seconds: replies are
  * given back at once, and another process takes them. */
+static void drain_all(int graceful)
+{
+    int i;
+
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+        apr_interval_time_t patience = graceful ? s->config->drain_timeout : 0;
+
+        if (s->hub) {
+            gc_loop_hub_drain(s->hub, patience);
+        }
+        if (s->worker) {
+            gc_loop_worker_drain(s->worker, patience, drained_cb, NULL);
+        }
+    }
+}
+
 static void drain_task(void *baton)
 {
     int i;
 
     (void)baton;
-    child.undrained = 1; /* until all have been told */
+    child.undrained = 1; /* until stop_task */
     for (i = 0; i < child.services->nelts; i++) {
-        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
-
-        if (s->worker) {
-            child.undrained++;
-            gc_loop_worker_drain(s->worker, child.graceful ? s->config->drain_timeout : 0,
-                                 drained_cb, NULL);
-        }
+        child.undrained += APR_ARRAY_IDX(child.services, i, gc_service_t *)->worker != NULL;
     }
-    drained_cb(NULL);
+    drain_all(child.graceful);
 }
 
-/* A pre-cleanup of pchild: mod_dbd's pool is still there, no request thread is. */
+/* A child that was to stop gracefully is now to stop at once. */
+static void hurry_task(void *baton)
+{
+    (void)baton;
+    drain_all(0);
+}
+
+static void stop_task(void *baton)
+{
+    drained_cb(baton);
+}
+
+void gc_services_drain(int graceful)
+{
+    gc_loop_t *loop = child.companion ? gc_companion_loop(child.companion) : NULL;
+
+    if (loop && !__atomic_exchange_n(&child.is_draining, 1, __ATOMIC_ACQ_REL)) {
+        child.graceful = graceful;
+        child.drain.call = drain_task;
+        gc_loop_post(loop, &child.drain);
+    } else if (loop && !graceful && child.graceful
+               && !__atomic_exchange_n(&child.is_hurrying, 1, __ATOMIC_ACQ_REL)) {
+        child.hurry.call = hurry_task;
+        gc_loop_post(loop, &child.hurry);
+    }
+}
+
+/* A pre-cleanup of pchild: mod_dbd's pool is still there, no request thread is. The loop has run
+ * until now, for their sake. */
 static apr_status_t stop_cb(void *baton)
 {
     (void)baton;
-    child.drain.call = drain_task;
-    gc_loop_post(gc_companion_loop(child.companion), &child.drain);
+    gc_services_drain(child.graceful);
+    child.stop.call = stop_task;
+    gc_loop_post(gc_companion_loop(child.companion), &child.stop);
     gc_companion_join(child.companion);
     apr_pool_destroy(child.loop_pool); /* the loop's thread is no more: this one may */
     child.companion = NULL;
     return APR_SUCCESS;
-}
-
-void gc_services_stop_claiming(int graceful)
-{
-    int i;
-
-    child.graceful = graceful;
-    for (i = 0; child.services && i < child.services->nelts; i++) {
-        gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
-        gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
-
-        if (worker) {
-            gc_worker_stop_claiming(worker);
-        }
-    }
 }
 
 /* The most threads that any service asks for. */
@@ -453,8 +571,7 @@ static apr_status_t start_companion(apr_pool_t *pchild)
     }
     if (rv == APR_SUCCESS) {
         apr_pool_pre_cleanup_register(pchild, NULL, stop_cb);
-        child.begin.call = begin_task;
-        gc_loop_post(gc_companion_loop(child.companion), &child.begin);
+        rv = begin();
     }
     return rv;
 }
@@ -467,6 +584,7 @@ void gc_services_start(apr_pool_t *pchild, server_rec *main)
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
     child.graceful = 1;
     make_services(pchild, main);
+    __atomic_store_n(&child.is_ready, 1, __ATOMIC_RELEASE);
     if (child.services->nelts == 0) {
         return;
     }
@@ -506,13 +624,17 @@ static apr_status_t share_memory(apr_pool_t *process)
 
     apr_pool_userdata_get((void **)&shm, key, process);
     if (!shm) {
-        rv = apr_shm_create(&shm, GC_CACHE_SHARED, NULL, process);
+        rv = apr_shm_create(&shm, SHARED, NULL, process);
         if (rv == APR_SUCCESS) {
-            memset(apr_shm_baseaddr_get(shm), 0, GC_CACHE_SHARED);
+            memset(apr_shm_baseaddr_get(shm), 0, SHARED);
             apr_pool_userdata_setn(shm, key, NULL, process);
         }
     }
-    shared = rv == APR_SUCCESS ? apr_shm_baseaddr_get(shm) : NULL;
+    if (rv == APR_SUCCESS) {
+        shared.streams = apr_shm_baseaddr_get(shm);
+        shared.backlog = (gc_backlog_shared_t *)((char *)shared.streams + GC_STREAMS_SHARED);
+        shared.cache = (gc_cache_shared_t *)((char *)shared.backlog + GC_BACKLOG_SHARED);
+    }
     return rv;
 }
 

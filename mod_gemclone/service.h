@@ -9,9 +9,11 @@
 #include "config.h"
 #include "core/code.h"
 #include "core/token.h"
+#include "store/backlog.h"
 #include "store/cache.h"
 #include "store/db.h"
 #include "store/sender.h"
+#include "stream/stream.h"
 #include "upstream/gemini.h"
 #include "work/worker.h"
 
@@ -23,9 +25,13 @@ typedef struct gc_service_t {
     gc_redis_t *redis; /* or NULL */
     gc_cache_t *cache;
     gc_sender_t *sender;
+    gc_backlog_t *backlog;
     gc_worker_t *worker; /* or NULL: this child generates no replies */
+    gc_hub_t *hub;
+    gc_streams_t *streams; /* or NULL: the companion does not run */
     gc_token_ring_t ring;
     gc_hash_t otp_key;
+    apr_time_t swept, told_late; /* the sweeper's */
 } gc_service_t;
 
 /* What config tells of Gemini. The tables and texts belong to the pool or config. */
@@ -43,8 +49,11 @@ void gc_services_start(apr_pool_t *pchild, server_rec *main);
 /* In a child: the service of a server, or NULL. */
 gc_service_t *gc_service_of(const server_rec *server);
 
-/* In a child that is to end: no further job is taken. Returns at once. graceful:
- * running replies may take GemcloneDrainTimeout. */
-void gc_services_stop_claiming(int graceful);
+/* In a child, any thread: its services, or none (NULL) as long as they are being made. */
+const apr_array_header_t *gc_services(void); /* of gc_service_t * */
+
+/* In a child that is to end: no further job is taken, and streams and running replies have
+ * GemcloneDrainTimeout to end (graceful), or no time. Returns at once. */
+void gc_services_drain(int graceful);
 
 #endif

@@ -20,8 +20,9 @@ static const char *etag_of(apr_pool_t *pool, const char *bytes, apr_size_t len)
     return apr_pstrcat(pool, "\"", hex, "\"", NULL);
 }
 
-static int pass(request_rec *r, const char *bytes, apr_size_t len)
+int gc_answer_body(gc_request_t *q, const char *bytes, apr_size_t len)
 {
+    request_rec *r = q->r;
     apr_bucket_brigade *out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
 
     if (len) {
@@ -53,7 +54,7 @@ int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *b
         }
     }
     ap_set_content_length(r, (apr_off_t)len);
-    return pass(r, bytes, len);
+    return gc_answer_body(q, bytes, len);
 }
 
 int gc_answer_json(gc_request_t *q, int status, json_t *body)

@@ -15,6 +15,9 @@ int gc_answer_json(gc_request_t *q, int status, json_t *body);
 int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes,
                     apr_size_t len);
 
+/* The body alone: status and headers are set. */
+int gc_answer_body(gc_request_t *q, const char *bytes, apr_size_t len);
+
 int gc_answer_problem(gc_request_t *q, const gc_problem_t *problem);
 
 /* The detail of a 422, whose errors tell more. */

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "answer.h"
-#include "core/rfc3339.h"
 #include "handlers.h"
+#include "json_shapes.h"
 
 static const char *check_model(apr_pool_t *pool, const char *model)
 {
@@ -34,18 +34,11 @@ const gc_rule_t gc_rules_chatroom_create[] = {
 const gc_rule_t gc_rules_chatroom_change[] = {
     TITLE(0), SYSTEM_PROMPT, MODEL, {NULL, 0, 0, 0, NULL, NULL}};
 
-static json_t *room_json(apr_pool_t *pool, const gc_chatroom_t *room)
-{
-    return json_pack("{s:s, s:s, s:s?, s:s?, s:s}", "id", gc_uuid_text(pool, &room->id), "title",
-                     room->title, "system_prompt", room->system_prompt, "model", room->model,
-                     "created_at", gc_rfc3339(pool, room->created));
-}
-
 static int answer_room(gc_request_t *q, int status, const char *message, const gc_chatroom_t *room)
 {
     return gc_answer_json(
         q, status,
-        json_pack("{s:s, s:o}", "message", message, "chatroom", room_json(q->pool, room)));
+        json_pack("{s:s, s:o}", "message", message, "chatroom", gc_chatroom_json(q->pool, room)));
 }
 
 /* GemcloneGeminiModels, where it is set, names all that a room may ask for. */
@@ -132,7 +125,8 @@ static json_t *list_json(gc_request_t *q, const apr_array_header_t *rooms, int c
     int i;
 
     for (i = 0; i < count; i++) {
-        json_array_append_new(list, room_json(q->pool, &APR_ARRAY_IDX(rooms, i, gc_chatroom_t)));
+        json_array_append_new(list,
+                              gc_chatroom_json(q->pool, &APR_ARRAY_IDX(rooms, i, gc_chatroom_t)));
     }
     return json_pack("{s:s, s:o, s:s*}", "message", "Your chatrooms.", "chatrooms", list,
                      "next_cursor", next_cursor);

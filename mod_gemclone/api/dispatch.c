@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "request.h"
+#include "ticket.h"
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
@@ -44,12 +45,43 @@ static int refuse_token(gc_request_t *q)
     return gc_answer_error(q, HTTP_UNAUTHORIZED, "The access token is not good, or not any more.");
 }
 
+static void note_user(gc_request_t *q)
+{
+    q->r->user = (char *)gc_uuid_text(q->r->pool, &q->token.user);
+    apr_table_setn(q->r->notes, "gemclone-user", q->r->user);
+}
+
+static const char *ticket_of(const gc_request_t *q)
+{
+    const gc_note_t *note = ap_get_module_config(q->r->request_config, &gemclone_module);
+
+    return note ? note->ticket : NULL;
+}
+
+static int check_ticket(gc_request_t *q, const char *ticket)
+{
+    apr_status_t rv = gc_ticket_check(q, ticket);
+
+    if (rv == GC_ENOENT) {
+        return gc_answer_error(q, HTTP_UNAUTHORIZED,
+                               "The ticket is not good for this reply, or not any more.");
+    }
+    if (rv != APR_SUCCESS) {
+        return gc_answer_failure(q, rv);
+    }
+    note_user(q);
+    return GO_ON;
+}
+
 static int check_token(gc_request_t *q)
 {
     const char *header = apr_table_get(q->r->headers_in, "Authorization");
 
     if (q->route->access == GC_FOR_ALL) {
         return GO_ON;
+    }
+    if (q->route->access == GC_FOR_READERS && !header && ticket_of(q)) {
+        return check_ticket(q, ticket_of(q));
     }
     if (!header || strncasecmp(header, "Bearer ", 7) != 0) {
         return gc_answer_error(q, HTTP_UNAUTHORIZED, "This address wants an access token.");
@@ -61,8 +93,7 @@ static int check_token(gc_request_t *q)
     if (q->token.scope == GC_TOKEN_RESET && q->route->access != GC_FOR_RESETS) {
         return gc_answer_error(q, HTTP_FORBIDDEN, "This token is for changing the password only.");
     }
-    q->r->user = (char *)gc_uuid_text(q->pool, &q->token.user);
-    apr_table_setn(q->r->notes, "gemclone-user", q->r->user);
+    note_user(q);
     return GO_ON;
 }
 
@@ -222,6 +253,10 @@ int gc_dispatch(request_rec *r)
         return HTTP_SERVICE_UNAVAILABLE;
     }
     rv = find_route(q, *path ? path : "/");
+    if (q->route && q->route->access == GC_FOR_READERS) {
+        /* A stream of an hour is not to hold what its beginning took. */
+        apr_pool_create(&q->pool, r->pool);
+    }
     for (i = 0; rv == GO_ON && i < sizeof(steps) / sizeof(steps[0]); i++) {
         rv = steps[i](q);
     }

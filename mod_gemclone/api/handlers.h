@@ -18,6 +18,16 @@ extern const gc_rule_t gc_rules_chatroom_create[], gc_rules_chatroom_change[];
 gc_handler_t gc_handle_chatroom_create, gc_handle_chatroom_list, gc_handle_chatroom_get,
     gc_handle_chatroom_change, gc_handle_chatroom_delete;
 
+/* ticket.c */
+extern const gc_rule_t gc_rules_stream_ticket[];
+gc_handler_t gc_handle_stream_ticket;
+
+/* events.c, reply.c */
+gc_handler_t gc_handle_message_events, gc_handle_message_cancel, gc_handle_message_regenerate;
+
+/* export.c */
+gc_handler_t gc_handle_chatroom_export;
+
 /* message.c */
 extern const gc_rule_t gc_rules_message_send[];
 gc_handler_t gc_handle_message_send, gc_handle_message_list, gc_handle_message_get;

@@ -3,151 +3,46 @@
  */
 #include "store/message.h"
 
-#include <apr_strings.h>
-#include <string.h>
-
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "core/weight.h"
 #include "handlers.h"
+#include "json_shapes.h"
+#include "sending.h"
 
 const gc_rule_t gc_rules_message_send[] = {
     {"content", GC_RULE_REQUIRED | GC_RULE_PROMPT, 1, 0, NULL, NULL}, {NULL, 0, 0, 0, NULL, NULL}};
 
 /* --- Sending ------------------------------------------------------------- */
 
-#define DAY 86400
-
-/* Seconds until the quota's day, UTC, is over. */
-static int until_reset(const gc_request_t *q)
+static json_t *sent_json(const gc_request_t *q, const gc_sent_t *sent)
 {
-    return (int)(DAY - apr_time_sec(q->r->request_time) % DAY);
-}
-
-/* RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10). */
-static void tell_limits(gc_request_t *q, const gc_sent_t *sent)
-{
-    apr_int64_t left = sent->limit - sent->used;
-
-    if (sent->limit < 0) {
-        return;
-    }
-    apr_table_setn(
-        q->r->headers_out, "RateLimit-Policy",
-        apr_psprintf(q->pool, "\"prompts\";q=%" APR_INT64_T_FMT ";w=%d", sent->limit, DAY));
-    apr_table_setn(q->r->headers_out, "RateLimit",
-                   apr_psprintf(q->pool, "\"prompts\";r=%" APR_INT64_T_FMT ";t=%d",
-                                left > 0 ? left : 0, until_reset(q)));
-}
-
-static int answer_quota(gc_request_t *q, const gc_sent_t *sent)
-{
-    gc_problem_t problem = {.status = HTTP_TOO_MANY_REQUESTS, .type = GC_PROBLEM_QUOTA};
-
-    problem.detail =
-        apr_psprintf(q->pool, "Today's %" APR_INT64_T_FMT " prompts are used up.", sent->limit);
-    apr_table_setn(q->r->headers_out, "Retry-After", apr_psprintf(q->pool, "%d", until_reset(q)));
-    return gc_answer_problem(q, &problem);
-}
-
-static int answer_sent(gc_request_t *q, const gc_sent_t *sent)
-{
-    apr_table_setn(q->r->notes, "gemclone-reply",
-                   apr_psprintf(q->pool, "%" APR_INT64_T_FMT, sent->reply));
-    return gc_answer_json(q, HTTP_CREATED,
-                          json_pack("{s:s, s:{s:I, s:s, s:s, s:s, s:s}, s:{s:I, s:s}}", "message",
-                                    "Message sent.", "data", "id", (json_int_t)sent->message,
-                                    "chatroom_id", gc_uuid_text(q->pool, &q->room), "sender",
-                                    "user", "content", gc_request_text(q, "content"), "created_at",
-                                    gc_rfc3339(q->pool, sent->created), "reply", "id",
-                                    (json_int_t)sent->reply, "status", "pending"));
+    return json_pack("{s:s, s:{s:I, s:s, s:s, s:s, s:s}, s:{s:I, s:s}}", "message", "Message sent.",
+                     "data", "id", (json_int_t)sent->message, "chatroom_id",
+                     gc_uuid_text(q->pool, &q->room), "sender", "user", "content",
+                     gc_request_text(q, "content"), "created_at",
+                     gc_rfc3339(q->pool, sent->created), "reply", "id", (json_int_t)sent->reply,
+                     "status", "pending");
 }
 
 int gc_handle_message_send(gc_request_t *q)
 {
-    gc_service_t *s = q->service;
-    gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
     gc_hash_t fingerprint;
-    gc_prompt_t prompt = {.user = &q->token.user,
-                          .room = &q->room,
-                          .content = gc_request_text(q, "content"),
-                          .fingerprint = &fingerprint};
+    gc_prompt_t prompt = {
+        .user = &q->token.user, .room = &q->room, .content = gc_request_text(q, "content")};
     gc_sent_t sent;
     apr_status_t rv;
+    int refused;
 
-    if (gc_request_key(q, &prompt.key, &fingerprint) != APR_SUCCESS) {
-        return gc_answer_error(q, HTTP_BAD_REQUEST,
-                               "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+    if ((refused = gc_sending_begin(q, &prompt, &fingerprint)) != GC_SENDING_ON) {
+        return refused;
     }
     prompt.tokens = gc_weight(prompt.content);
-    rv = gc_sender_send(s->sender, q->pool, &prompt, &sent);
-    if (rv != APR_SUCCESS) {
-        return gc_answer_failure(q, rv);
-    }
-    tell_limits(q, &sent);
-    switch (sent.outcome) {
-    case GC_SENT:
-        if (worker) {
-            gc_worker_poke(worker);
-        }
-        return answer_sent(q, &sent);
-    case GC_SENT_BEFORE:
-        return answer_sent(q, &sent);
-    case GC_SENT_QUOTA:
-        return answer_quota(q, &sent);
-    case GC_SENT_KEY_REUSED:
-        return gc_answer_error(q, HTTP_UNPROCESSABLE_ENTITY,
-                               "This Idempotency-Key came with another request before.");
-    case GC_SENT_NO_ROOM:
-    case GC_SENT_BUSY:
-        break;
-    }
-    return gc_answer_failure(q, GC_ENOENT);
+    rv = gc_sender_send(q->service->sender, q->pool, &prompt, &sent);
+    return gc_sending_end(q, rv, &sent, rv == APR_SUCCESS ? sent_json(q, &sent) : NULL);
 }
 
 /* --- Reading ------------------------------------------------------------- */
-
-/* What lists show of a message. */
-static json_t *message_json(const gc_request_t *q, const gc_message_t *m)
-{
-    json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:s}", "id", (json_int_t)m->id, "sender",
-                             m->sender, "content", m->content, "created_at",
-                             gc_rfc3339(q->pool, m->created), "status", m->status);
-
-    if (m->parent) {
-        json_object_set_new(json, "prompt_id", json_integer(m->parent));
-    }
-    if (m->error) {
-        json_object_set_new(json, "error", json_string(m->error));
-        json_object_set_new(json, "error_detail", gc_json_string_or_null(m->error_detail));
-    }
-    return json;
-}
-
-static json_t *count_or_null(apr_int64_t count)
-{
-    return count >= 0 ? json_integer(count) : json_null();
-}
-
-/* And what one message shows beside. */
-static json_t *detail_json(const gc_request_t *q, const gc_message_t *m)
-{
-    json_t *json = message_json(q, m);
-
-    json_object_set_new(json, "chatroom_id", json_string(gc_uuid_text(q->pool, &q->room)));
-    json_object_set_new(json, "tokens", json_integer(m->tokens));
-    if (m->parent) {
-        json_object_set_new(json, "prompt_tokens", count_or_null(m->prompt_tokens));
-        json_object_set_new(json, "cached_tokens", count_or_null(m->cached_tokens));
-        json_object_set_new(json, "thought_tokens", count_or_null(m->thought_tokens));
-        json_object_set_new(json, "model", gc_json_string_or_null(m->model));
-        json_object_set_new(json, "finish_reason", gc_json_string_or_null(m->finish_reason));
-        json_object_set_new(
-            json, "finished_at",
-            gc_json_string_or_null(m->finished ? gc_rfc3339(q->pool, m->finished) : NULL));
-    }
-    return json;
-}
 
 static json_t *list_json(const gc_request_t *q, const apr_array_header_t *messages, int count)
 {
@@ -155,7 +50,8 @@ static json_t *list_json(const gc_request_t *q, const apr_array_header_t *messag
     int i;
 
     for (i = 0; i < count; i++) {
-        json_array_append_new(list, message_json(q, &APR_ARRAY_IDX(messages, i, gc_message_t)));
+        json_array_append_new(list,
+                              gc_message_json(q->pool, &APR_ARRAY_IDX(messages, i, gc_message_t)));
     }
     return list;
 }
@@ -170,7 +66,7 @@ static int answer_all(gc_request_t *q, const apr_array_header_t *messages)
 
     gc_json_write_raw(writer, "[");
     for (i = 0; i < messages->nelts; i++) {
-        json_t *json = message_json(q, &APR_ARRAY_IDX(messages, i, gc_message_t));
+        json_t *json = gc_message_json(q->pool, &APR_ARRAY_IDX(messages, i, gc_message_t));
 
         gc_json_write_raw(writer, i ? "," : "");
         gc_json_write(writer, json);
@@ -224,8 +120,9 @@ int gc_handle_message_get(gc_request_t *q)
     apr_status_t rv =
         gc_message_get(q->service->db, q->pool, &q->token.user, &q->room, q->id, &message);
 
-    return rv == APR_SUCCESS ? gc_answer_json(
-               q, HTTP_OK,
-               json_pack("{s:s, s:o}", "message", "Message.", "data", detail_json(q, &message)))
-                             : gc_answer_failure(q, rv);
+    return rv == APR_SUCCESS
+               ? gc_answer_json(q, HTTP_OK,
+                                json_pack("{s:s, s:o}", "message", "Message.", "data",
+                                          gc_message_detail(q->pool, &q->room, &message)))
+               : gc_answer_failure(q, rv);
 }

@@ -16,8 +16,7 @@ const char *gc_request_text(const gc_request_t *q, const char *member)
     return json_string_value(json_object_get(q->body, member));
 }
 
-/* The value of a query's parameter, or NULL. */
-static const char *parameter(const gc_request_t *q, const char *name)
+const char *gc_request_parameter(const gc_request_t *q, const char *name)
 {
     const char *p = q->r->args;
     apr_size_t len = strlen(name);
@@ -35,7 +34,8 @@ static const char *parameter(const gc_request_t *q, const char *name)
 
 apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char **why)
 {
-    const char *limit = parameter(q, "limit"), *cursor = parameter(q, "cursor");
+    const char *limit = gc_request_parameter(q, "limit"),
+               *cursor = gc_request_parameter(q, "cursor");
     apr_int64_t number = PAGE;
 
     memset(page, 0, sizeof(*page));
@@ -66,6 +66,15 @@ apr_status_t gc_request_key(const gc_request_t *q, const char **key, gc_hash_t *
     if (*p || p == *key || p - *key > KEY_MAX) {
         return GC_EINPUT;
     }
-    gc_code_fingerprint(fingerprint, q->route->name, gc_uuid_text(q->pool, &q->room), q->raw, NULL);
+    gc_code_fingerprint(fingerprint, q->route->name, gc_uuid_text(q->pool, &q->room),
+                        apr_psprintf(q->pool, "%" APR_INT64_T_FMT, q->id), q->raw ? q->raw : "",
+                        NULL);
     return APR_SUCCESS;
+}
+
+int gc_request_accepts(const gc_request_t *q, const char *type)
+{
+    const char *accept = apr_table_get(q->r->headers_in, "Accept");
+
+    return accept && strcasestr(accept, type) != NULL;
 }

@@ -14,9 +14,10 @@
 
 /* Who may use a route. */
 typedef enum {
-    GC_FOR_ALL,   /* without a token */
-    GC_FOR_USERS, /* with an access token */
-    GC_FOR_RESETS /* with an access token, or one from a password reset */
+    GC_FOR_ALL,    /* without a token */
+    GC_FOR_USERS,  /* with an access token */
+    GC_FOR_RESETS, /* with an access token, or one from a password reset */
+    GC_FOR_READERS /* with an access token, or a ticket for the reply */
 } gc_access_e;
 
 typedef struct gc_route_t gc_route_t;
@@ -24,7 +25,7 @@ typedef struct gc_route_t gc_route_t;
 /* What handlers get: all of it has been checked against the route. */
 typedef struct gc_request_t {
     request_rec *r;
-    apr_pool_t *pool; /* the request's */
+    apr_pool_t *pool; /* the request's, or one that goes before it, when a stream begins */
     gc_service_t *service;
     const gc_route_t *route;
     gc_token_t token; /* of GC_FOR_USERS and GC_FOR_RESETS */
@@ -54,6 +55,29 @@ extern const gc_route_t gc_routes[];
  * has ("GET, HEAD, OPTIONS"), or is NULL where there is no such path. */
 const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
                                 const char **allow);
+
+/* What is known of a request before it is ours, in the module's request_config. */
+typedef struct gc_note_t {
+    int is_ours;
+    const char *ticket; /* that came in the query, or NULL */
+} gc_note_t;
+
+/* The value of a query's parameter as it stands there, or NULL. */
+const char *gc_request_parameter(const gc_request_t *q, const char *name);
+
+/* Whether the Accept header names a type. */
+int gc_request_accepts(const gc_request_t *q, const char *type);
+
+/* Whether the client would have events rather than JSON. */
+int gc_request_wants_events(const gc_request_t *q);
+
+/* A place for a stream (0: there is none), giving it up, the answer without one, the answer with
+ * it: the events of a reply after an id, and first of all `accepted` unless that is NULL. */
+GC_MUST_CHECK int gc_events_reserve(gc_request_t *q);
+void gc_events_release(gc_request_t *q);
+int gc_events_refuse(gc_request_t *q);
+int gc_events_open(gc_request_t *q, int status, apr_int64_t reply, const gc_event_id_t *from,
+                   const char *accepted);
 
 /* A text member of the body, or NULL where it is missing or null. */
 const char *gc_request_text(const gc_request_t *q, const char *member);

@@ -16,6 +16,7 @@ const gc_route_t gc_routes[] = {
     {"POST",   "/auth/signup",              GC_FOR_ALL,   gc_rules_signup,          gc_handle_signup,          "auth_signup"},
     {"POST",   "/auth/send-otp",            GC_FOR_ALL,   gc_rules_send_otp,        gc_handle_send_otp,        "auth_send_otp"},
     {"POST",   "/auth/verify-otp",          GC_FOR_ALL,   gc_rules_verify_otp,      gc_handle_verify_otp,      "auth_verify_otp"},
+    {"POST",   "/auth/stream-ticket",       GC_FOR_USERS, gc_rules_stream_ticket,   gc_handle_stream_ticket,   "auth_stream_ticket"},
 
     {"GET",    "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me,              "user_me"},
 
@@ -24,10 +25,14 @@ const gc_route_t gc_routes[] = {
     {"GET",    "/chat/chatroom/{room}",     GC_FOR_USERS, NULL,                     gc_handle_chatroom_get,    "chatroom_get"},
     {"PATCH",  "/chat/chatroom/{room}",     GC_FOR_USERS, gc_rules_chatroom_change, gc_handle_chatroom_change, "chatroom_change"},
     {"DELETE", "/chat/chatroom/{room}",     GC_FOR_USERS, NULL,                     gc_handle_chatroom_delete, "chatroom_delete"},
+    {"GET",    "/chat/chatroom/{room}/export", GC_FOR_USERS, NULL,                  gc_handle_chatroom_export, "chatroom_export"},
 
     {"POST",   "/message/{room}",           GC_FOR_USERS, gc_rules_message_send,    gc_handle_message_send,    "message_send"},
     {"GET",    "/message/{room}",           GC_FOR_USERS, NULL,                     gc_handle_message_list,    "message_list"},
     {"GET",    "/message/{room}/{id}",      GC_FOR_USERS, NULL,                     gc_handle_message_get,     "message_get"},
+    {"GET",    "/message/{room}/{id}/events", GC_FOR_READERS, NULL,                 gc_handle_message_events,  "message_events"},
+    {"POST",   "/message/{room}/{id}/cancel", GC_FOR_USERS, NULL,                   gc_handle_message_cancel,  "message_cancel"},
+    {"POST",   "/message/{room}/{id}/regenerate", GC_FOR_USERS, NULL,               gc_handle_message_regenerate, "message_regenerate"},
 
     /* What sibling services and their clients call the same things. */
     {"POST",   "/chatroom",                 GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},

@@ -37,10 +37,20 @@ X(GEM0402, INFO,    "a reply is tried again")
 X(GEM0403, ERR,     "Gemini refuses this key, region or billing; no reply can be generated until it is mended")
 X(GEM0404, INFO,    "the result of a try came late: the job is another process's by now")
 X(GEM0405, WARNING, "the end of a reply could not be stored; it is tried again")
-X(GEM0406, ERR,     "the end of a reply could not be stored in time; the reply will be generated again")
+X(GEM0406, ERR,     "the end of a reply could be neither stored nor kept; the reply will be generated again")
 X(GEM0407, WARNING, "jobs could not be claimed or renewed")
 X(GEM0408, DEBUG,   "jobs were claimed")
 X(GEM0409, WARNING, "a reply has failed")
+X(GEM0410, WARNING, "a key is not asked for a model for a while: it fails again and again, its limit is reached or its quota used up")
+X(GEM0411, NOTICE,  "a key is asked for that model again")
+X(GEM0412, ERR,     "a reply has killed the processes that tried it; it fails as poison, and its prompt should be looked at")
+X(GEM0413, WARNING, "jobs are due for longer than a minute: nobody takes them, or not enough")
+X(GEM0414, INFO,    "a sweep has removed what is past, or taken up what was forgotten")
+X(GEM0415, WARNING, "more replies are owed than GemcloneMaxBacklog; prompts are refused")
+
+/* Streams */
+X(GEM0601, NOTICE,  "how streams of events are served by this MPM")
+X(GEM0602, INFO,    "a reader of a stream was dropped: it left more than GemcloneStreamBuffer unread, or took nothing for long")
 
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")

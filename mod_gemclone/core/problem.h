@@ -22,8 +22,11 @@ typedef struct gc_problem_t {
 
 #define GC_PROBLEM_TYPE "application/problem+json"
 
-/* The kind that quota answers have. */
+/* The kinds that answers have when the quota is used up, when the user is owed too many replies,
+ * and when all users together are. */
 #define GC_PROBLEM_QUOTA "urn:gemclone:problem:quota-exceeded"
+#define GC_PROBLEM_BACKLOG "urn:gemclone:problem:too-many-pending"
+#define GC_PROBLEM_OVERLOAD "urn:gemclone:problem:overloaded"
 
 /* Adds a broken rule; makes the array first where there is none. */
 void gc_problem_field_add(apr_pool_t *pool, gc_problem_t *problem, const char *pointer,

@@ -7,6 +7,9 @@
 #include <apr_strings.h>
 #include <string.h>
 
+/* Above all ids: what a browser's numbers hold exactly. */
+#define MOST_ID ((json_int_t)1 << 53)
+
 /* Jansson has made sure that it is UTF-8: a character has one byte that is no continuation. */
 static apr_int64_t count_characters(const char *text)
 {
@@ -82,6 +85,12 @@ static const char *check_member(apr_pool_t *pool, const gc_rule_t *rule,
     }
     if (json_is_null(value) && rule->flags & GC_RULE_NULLABLE) {
         return NULL;
+    }
+    if (rule->flags & GC_RULE_ID) {
+        json_int_t id = json_integer_value(value);
+
+        return json_is_integer(value) && id > 0 && id < MOST_ID ? NULL
+                                                                : "It must be the id of a message.";
     }
     if (!json_is_string(value)) {
         return "It must be a string.";

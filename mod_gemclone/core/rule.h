@@ -11,7 +11,8 @@ enum {
     GC_RULE_REQUIRED = 1, /* the member must be there */
     GC_RULE_NULLABLE = 2, /* null is a value: "none" */
     GC_RULE_BLANK = 4,    /* a text of blanks alone is good enough */
-    GC_RULE_PROMPT = 8    /* at most gc_rule_limits_t.prompt characters instead of max */
+    GC_RULE_PROMPT = 8,   /* at most gc_rule_limits_t.prompt characters instead of max */
+    GC_RULE_ID = 16       /* no text, but the id of a message: a whole number */
 };
 
 /* Bounds that the configuration sets. */
@@ -19,7 +20,8 @@ typedef struct gc_rule_limits_t {
     apr_int64_t prompt; /* characters */
 } gc_rule_limits_t;
 
-/* One member, always a string. An array of these ends with a NULL member name. */
+/* One member, a string unless flags say otherwise. An array of these ends with a NULL member name.
+ */
 typedef struct gc_rule_t {
     const char *member;
     int flags;

@@ -15,10 +15,13 @@
 
 static const struct {
     const char *name, *text;
+    int reads; /* only */
 } statements[GC_SQL_STATEMENTS] = {
-#define X(name, sql) [GC_SQL_##name] = {#name, sql},
+#define READ(name, sql) [GC_SQL_##name] = {#name, sql, 1},
+#define WRITE(name, sql) [GC_SQL_##name] = {#name, sql, 0},
 #include "statement_list.h"
-#undef X
+#undef READ
+#undef WRITE
 };
 
 /* Who has more to say on an idle connection is not to be trusted with a statement. */
@@ -33,13 +36,26 @@ static const struct {
 /* A statement is tried so often where that is safe. */
 #define TRIES 3
 
+/* While Postgres is away, it is looked for so often. */
+#define PROBE_AFTER apr_time_from_msec(250)
+
+/* After Postgres had no connection left for us, we do with those that we have for so long. */
+#define DO_WITH_LESS apr_time_from_sec(1)
+
 struct gc_db_t {
     gc_db_options_t options;
     apr_thread_mutex_t *mutex; /* guards what follows */
     apr_thread_cond_t *freed;
-    int available; /* loans that may still be made */
+    apr_thread_cond_t *opened;
+    int opening; /* somebody asks the provider for a connection */
+    int lent;
+    int working; /* those lent that are connected */
+    int ceiling; /* at most so many, until… */
+    apr_time_t ceiling_until;
+    apr_time_t reached; /* when a statement was answered last; atomic */
     apr_time_t down_until;
-    int down; /* the last attempt to connect failed */
+    int down;    /* the last attempt to connect failed */
+    int probing; /* somebody is at another one */
 };
 
 struct gc_db_result_t {
@@ -70,42 +86,57 @@ apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options, gc_d
     apr_status_t rv;
 
     d->options = *options;
-    d->available = options->connections;
     *db = d;
     rv = apr_thread_mutex_create(&d->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
-    return rv == APR_SUCCESS ? apr_thread_cond_create(&d->freed, pool) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_cond_create(&d->freed, pool);
+    }
+    return rv == APR_SUCCESS ? apr_thread_cond_create(&d->opened, pool) : rv;
 }
 
 /* --- Loans of connections ------------------------------------------------ */
 
-/* While Postgres is away one caller a second tries to connect: the others are
+/* While Postgres is away one caller at a time tries to connect: the others are
  * told at once, instead of queueing behind a connect that takes its full time. */
 static int is_away(const gc_db_t *db)
 {
-    return db->down && apr_time_now() < db->down_until;
+    return db->down && (db->probing || apr_time_now() < db->down_until);
 }
 
-static apr_status_t enter(gc_db_t *db)
+/* Under the mutex. */
+static int is_exhausted(const gc_db_t *db)
 {
-    apr_time_t deadline = apr_time_now() + db->options.wait;
-    apr_interval_time_t left = db->options.wait;
+    int most = db->options.connections;
+
+    if (db->ceiling < most && apr_time_now() < db->ceiling_until) {
+        most = db->ceiling;
+    }
+    return db->lent >= most;
+}
+
+static void log_busy(const gc_db_t *db)
+{
+    gc_log(db->options.log, GEM0206, "no database connection became free in time");
+}
+
+static apr_status_t enter(gc_db_t *db, apr_time_t deadline)
+{
+    apr_interval_time_t left = deadline - apr_time_now();
     int away, enters;
 
     apr_thread_mutex_lock(db->mutex);
-    while (!(away = is_away(db)) && db->available == 0 && left > 0) {
+    while (!(away = is_away(db)) && is_exhausted(db) && left > 0) {
         (void)apr_thread_cond_timedwait(db->freed, db->mutex, left);
         left = deadline - apr_time_now();
     }
-    enters = !away && db->available > 0;
+    enters = !away && !is_exhausted(db);
     if (enters) {
-        db->available--;
-        if (db->down) {
-            db->down_until = apr_time_now() + GC_DB_RETRY_AFTER; /* one tries, the others go */
-        }
+        db->lent++;
+        db->probing = db->down;
     }
     apr_thread_mutex_unlock(db->mutex);
     if (!enters && !away) {
-        gc_log(db->options.log, GEM0206, "no database connection became free in time");
+        log_busy(db);
     }
     return enters ? APR_SUCCESS : GC_EUNAVAILABLE;
 }
@@ -113,9 +144,41 @@ static apr_status_t enter(gc_db_t *db)
 static void leave(gc_db_t *db)
 {
     apr_thread_mutex_lock(db->mutex);
-    db->available++;
+    db->lent--;
     apr_thread_cond_signal(db->freed);
     apr_thread_mutex_unlock(db->mutex);
+}
+
+static void note_working(gc_db_t *db, int count)
+{
+    apr_thread_mutex_lock(db->mutex);
+    db->working += count;
+    apr_thread_mutex_unlock(db->mutex);
+}
+
+static void note_answer(gc_db_t *db)
+{
+    __atomic_store_n(&db->reached, apr_time_now(), __ATOMIC_RELAXED);
+}
+
+/* No further connection could be had, but others of ours work, or did a moment ago and lie in the
+ * pool: Postgres has no more of them. Whoever comes next gets one of those. False: there are none.
+ */
+static int do_with_less(gc_db_t *db)
+{
+    apr_time_t now = apr_time_now();
+    int others;
+
+    apr_thread_mutex_lock(db->mutex);
+    others = !db->down
+             && (db->working > 0
+                 || now - __atomic_load_n(&db->reached, __ATOMIC_RELAXED) < DO_WITH_LESS);
+    if (others) {
+        db->ceiling = db->working > 0 ? db->working : 1;
+        db->ceiling_until = now + DO_WITH_LESS;
+    }
+    apr_thread_mutex_unlock(db->mutex);
+    return others;
 }
 
 /* Notes whether Postgres can be reached; logs when that changes. */
@@ -129,15 +192,61 @@ static void note_reach(gc_db_t *db, int reached)
     apr_thread_mutex_lock(db->mutex);
     changed = db->down != !reached;
     __atomic_store_n(&db->down, !reached, __ATOMIC_RELAXED);
+    db->probing = 0;
     if (!reached) {
-        db->down_until = apr_time_now() + GC_DB_RETRY_AFTER;
+        db->down_until = apr_time_now() + PROBE_AFTER;
         apr_thread_cond_broadcast(db->freed); /* nobody needs to wait for it */
+        apr_thread_cond_broadcast(db->opened);
     }
     apr_thread_mutex_unlock(db->mutex);
     if (changed) {
         gc_log(db->options.log, reached ? GEM0202 : GEM0201,
                reached ? "Postgres is reached again" : "Postgres cannot be reached");
     }
+}
+
+/* --- Turns at opening ----------------------------------------------------- */
+
+/* mod_dbd connects under a lock of its pool: while Postgres hangs, those who ask for connections
+ * together would stand in line there, each for the time that all before it take. They do so
+ * here instead, no longer than until the deadline, nor when Postgres is away. */
+static apr_status_t await_opening(gc_db_t *db, apr_time_t deadline)
+{
+    apr_interval_time_t left = deadline - apr_time_now();
+    int granted;
+
+    apr_thread_mutex_lock(db->mutex);
+    while (db->opening && !db->down && left > 0) {
+        (void)apr_thread_cond_timedwait(db->opened, db->mutex, left);
+        left = deadline - apr_time_now();
+    }
+    granted = !db->opening;
+    db->opening = 1;
+    apr_thread_mutex_unlock(db->mutex);
+    return granted ? APR_SUCCESS : APR_TIMEUP;
+}
+
+static void end_opening(gc_db_t *db)
+{
+    apr_thread_mutex_lock(db->mutex);
+    db->opening = 0;
+    apr_thread_cond_signal(db->opened);
+    apr_thread_mutex_unlock(db->mutex);
+}
+
+/* APR_TIMEUP: others were at it for too long. */
+static apr_status_t open_in_turn(gc_db_t *db, apr_pool_t *pool, apr_time_t deadline,
+                                 gc_db_lease_t *lease)
+{
+    const gc_db_provider_t *provider = &db->options.provider;
+    apr_status_t rv = await_opening(db, deadline);
+
+    if (rv == APR_SUCCESS) {
+        rv = provider->open(provider->baton, pool, lease);
+        rv = rv == APR_SUCCESS ? rv : APR_EGENERAL;
+        end_opening(db);
+    }
+    return rv;
 }
 
 /* --- One statement on a connection --------------------------------------- */
@@ -287,29 +396,41 @@ static int is_stale(PGconn *conn)
 }
 
 /* A connection that was handed back broken is reset by the provider when it is
- * lent again. */
-static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, gc_db_lease_t *lease)
+ * lent again; the end is that of the statement. APR_EAGAIN, with may_wait only: there is none now,
+ * but others of ours will be free. */
+static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, apr_time_t end, int may_wait,
+                           gc_db_lease_t *lease)
 {
     const gc_db_provider_t *provider = &db->options.provider;
+    apr_status_t rv;
     int stale = 0;
 
     do {
-        if (provider->open(provider->baton, pool, lease) != APR_SUCCESS) {
-            note_reach(db, 0);
-            return GC_EUNAVAILABLE;
+        rv = open_in_turn(db, pool, end - db->options.timeout, lease);
+        if (rv != APR_SUCCESS) {
+            break;
         }
         if (!is_stale(lease->native) && is_bounded(db, lease)) {
             note_reach(db, 1);
+            note_working(db, 1);
             return APR_SUCCESS;
         }
         provider->close(provider->baton, lease);
-    } while (++stale <= db->options.connections);
+    } while (++stale <= db->options.connections && apr_time_now() < end);
+    if (rv == APR_TIMEUP && !__atomic_load_n(&db->down, __ATOMIC_RELAXED)) {
+        log_busy(db);
+        return GC_EUNAVAILABLE;
+    }
+    if (may_wait && do_with_less(db)) {
+        return APR_EAGAIN;
+    }
     note_reach(db, 0);
     return GC_EUNAVAILABLE;
 }
 
 static void give_back(gc_db_t *db, gc_db_lease_t *lease)
 {
+    note_working(db, -1);
     db->options.provider.close(db->options.provider.baton, lease);
 }
 
@@ -379,7 +500,8 @@ static apr_status_t run_on(const gc_db_lease_t *lease, gc_sql_e statement,
 
 /* --- Outcomes ------------------------------------------------------------ */
 
-typedef enum { FINAL, AGAIN } retry_e;
+/* AGAIN_TO_READ: where the statement does nothing else. */
+typedef enum { FINAL, AGAIN, AGAIN_TO_READ } retry_e;
 
 /* What an SQLSTATE means here; the first prefix that fits. */
 static const struct {
@@ -395,13 +517,15 @@ static const struct {
     {"25006", GC_EUNAVAILABLE, FINAL}, /* read_only_sql_transaction: a standby */
     {"53", GC_EUNAVAILABLE, FINAL},    /* insufficient resources */
     {"55P03", GC_EUNAVAILABLE, FINAL}, /* lock_not_available */
-    {"57", GC_EUNAVAILABLE, FINAL},    /* shut down, cancelled */
-    {"08", GC_EUNAVAILABLE, FINAL},    /* connection exceptions */
-    {"3F000", GC_ESCHEMA, FINAL},      /* invalid_schema_name */
-    {"42501", GC_ESCHEMA, FINAL},      /* insufficient_privilege */
-    {"42P01", GC_ESCHEMA, FINAL},      /* undefined_table */
-    {"42703", GC_ESCHEMA, FINAL},      /* undefined_column */
-    {"42883", GC_ESCHEMA, FINAL},      /* undefined_function */
+    {"57P01", GC_EUNAVAILABLE,
+     AGAIN_TO_READ},                /* admin_shutdown: this connection was cut, or all are */
+    {"57", GC_EUNAVAILABLE, FINAL}, /* shut down, cancelled */
+    {"08", GC_EUNAVAILABLE, FINAL}, /* connection exceptions */
+    {"3F000", GC_ESCHEMA, FINAL},   /* invalid_schema_name */
+    {"42501", GC_ESCHEMA, FINAL},   /* insufficient_privilege */
+    {"42P01", GC_ESCHEMA, FINAL},   /* undefined_table */
+    {"42703", GC_ESCHEMA, FINAL},   /* undefined_column */
+    {"42883", GC_ESCHEMA, FINAL},   /* undefined_function */
     {"", GC_EDATABASE, FINAL},
 };
 
@@ -457,26 +581,50 @@ static gc_db_result_t *own(apr_pool_t *pool, PGresult *rows)
     return result;
 }
 
-/* One try. *retry tells whether another is safe and may help. */
+/* What a role may not write to by now may be another server's to write: only a new connection
+ * finds the one that can be written to, where DBDParams names several. */
+static void leave_standby(const gc_db_lease_t *lease, const PGresult *error)
+{
+    if (strcmp(sqlstate_of(error), "25006") == 0) {
+        give_up(lease->native);
+    }
+}
+
+static retry_e settle(retry_e retry, gc_sql_e statement)
+{
+    return retry != AGAIN_TO_READ ? retry : statements[statement].reads ? AGAIN : FINAL;
+}
+
+/* One try. *retry tells whether another is safe and may help. APR_EAGAIN: see borrow. */
 static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
-                             const gc_db_params_t *params, PGresult **rows, retry_e *retry)
+                             const gc_db_params_t *params, apr_time_t deadline, int may_wait,
+                             PGresult **rows, retry_e *retry)
 {
     gc_db_lease_t lease;
-    apr_status_t rv = borrow(db, pool, &lease);
+    apr_status_t rv = borrow(db, pool, deadline, may_wait, &lease);
 
     *retry = FINAL;
     if (rv != APR_SUCCESS) {
         return rv;
     }
     rv = run_on(&lease, statement, params, deadline_of(db), rows);
+    if (rv == APR_SUCCESS && !succeeded(*rows)) {
+        leave_standby(&lease, *rows);
+    }
     give_back(db, &lease);
     if (rv != APR_SUCCESS) {
+        *retry = settle(rv == APR_TIMEUP ? FINAL : AGAIN_TO_READ, statement);
         gc_log(db->options.log, GEM0203, "statement %s: %s", statements[statement].name,
                rv == APR_TIMEUP ? "time ran out" : "the connection broke");
+        if (rv == APR_TIMEUP) {
+            note_reach(db, 0); /* not even statement_timeout was heard of: it hangs */
+        }
         return GC_EUNKNOWN;
     }
+    note_answer(db);
     if (!succeeded(*rows)) {
         rv = outcome_of(*rows, retry);
+        *retry = settle(*retry, statement);
         if (*retry == FINAL) {
             log_refusal(db, statement, *rows, rv);
         }
@@ -489,16 +637,29 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
 apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
                        const gc_db_params_t *params, gc_db_result_t **result)
 {
+    apr_time_t turn = apr_time_now() + db->options.wait, end = turn + db->options.timeout;
     PGresult *rows = NULL;
-    apr_status_t rv = enter(db);
+    apr_status_t rv = enter(db, turn);
     retry_e retry = AGAIN;
-    int tries;
+    int tries = 0, waits = 0;
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (tries = 0; tries < TRIES && retry == AGAIN; tries++) {
-        rv = try_once(db, pool, statement, params, &rows, &retry);
+    while (retry == AGAIN && tries < TRIES) {
+        int may_wait = waits++ < db->options.connections && apr_time_now() < turn;
+
+        rv = try_once(db, pool, statement, params, end, may_wait, &rows, &retry);
+        if (rv == APR_EAGAIN) {
+            leave(db);
+            rv = enter(db, turn);
+            if (rv != APR_SUCCESS) {
+                return rv;
+            }
+            retry = AGAIN;
+        } else {
+            tries++;
+        }
     }
     leave(db);
     if (rv == APR_SUCCESS) {
@@ -531,13 +692,14 @@ apr_status_t gc_db_check(gc_db_t *db, apr_pool_t *pool, const char **missing)
 {
     gc_db_result_t *result;
     gc_db_lease_t lease;
+    apr_time_t end = apr_time_now() + db->options.wait + db->options.timeout;
     apr_status_t rv = gc_db_run(db, pool, GC_SQL_READY, NULL, &result);
 
     *missing = statements[GC_SQL_READY].name;
-    if (rv != APR_SUCCESS || (rv = enter(db)) != APR_SUCCESS) {
+    if (rv != APR_SUCCESS || (rv = enter(db, end - db->options.timeout)) != APR_SUCCESS) {
         return rv;
     }
-    rv = borrow(db, pool, &lease);
+    rv = borrow(db, pool, end, 0, &lease);
     if (rv == APR_SUCCESS) {
         rv = prepare_all(db, &lease, missing);
         give_back(db, &lease);

@@ -18,9 +18,11 @@
 
 /* Every statement of this module: their text stands in statement_list.h. */
 typedef enum {
-#define X(name, sql) GC_SQL_##name,
+#define READ(name, sql) GC_SQL_##name,
+#define WRITE READ
 #include "statement_list.h"
-#undef X
+#undef READ
+#undef WRITE
     GC_SQL_STATEMENTS
 } gc_sql_e;
 

@@ -13,12 +13,14 @@ static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
     job->prompt = gc_db_int(rows, row, 3, 0);
     job->ref.fence = gc_db_int(rows, row, 4, 0);
     job->tries = (int)gc_db_int(rows, row, 5, 0);
-    job->fallback = gc_db_bool(rows, row, 6);
-    job->age = gc_db_int(rows, row, 7, 0);
-    job->model = gc_db_text(rows, row, 8);
-    job->system_prompt = gc_db_text(rows, row, 9);
-    job->content = gc_db_text(rows, row, 10);
-    job->tokens = (int)gc_db_int(rows, row, 11, 0);
+    job->lost = (int)gc_db_int(rows, row, 6, 0);
+    job->fallback = gc_db_bool(rows, row, 7);
+    job->age = gc_db_int(rows, row, 8, 0);
+    job->model = gc_db_text(rows, row, 9);
+    job->system_prompt = gc_db_text(rows, row, 10);
+    job->content = gc_db_text(rows, row, 11);
+    job->tokens = (int)gc_db_int(rows, row, 12, 0);
+    job->cancelled = gc_db_bool(rows, row, 13);
 }
 
 apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site, const char *worker,
@@ -90,13 +92,24 @@ static void add_refs(gc_db_params_t *params, apr_pool_t *pool, const apr_array_h
     gc_db_array_end(&fences, params);
 }
 
+static apr_array_header_t *read_tries(apr_pool_t *pool, const gc_db_result_t *rows)
+{
+    apr_array_header_t *tries = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_try_t));
+    int i;
+
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        APR_ARRAY_PUSH(tries, gc_job_try_t) =
+            (gc_job_try_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
+    }
+    return tries;
+}
+
 apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *held,
                           apr_interval_time_t lease, apr_array_header_t **lost)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
-    int i;
 
     add_refs(&params, pool, held);
     gc_db_add_interval(&params, lease);
@@ -104,12 +117,23 @@ apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    *lost = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_lost_t));
-    for (i = 0; i < gc_db_rows(rows); i++) {
-        APR_ARRAY_PUSH(*lost, gc_job_lost_t) =
-            (gc_job_lost_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
-    }
+    *lost = read_tries(pool, rows);
     return APR_SUCCESS;
+}
+
+apr_status_t gc_job_cancelled(gc_db_t *db, apr_pool_t *pool, const char *worker,
+                              apr_array_header_t **tries)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_text(&params, worker);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_CANCELLED, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        *tries = read_tries(pool, rows);
+    }
+    return rv;
 }
 
 static void add_ref(gc_db_params_t *params, const gc_job_ref_t *job)

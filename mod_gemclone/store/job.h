@@ -20,12 +20,14 @@ typedef struct gc_job_t {
     gc_uuid_t user;
     apr_int64_t prompt; /* the prompt's id */
     int tries;          /* with this one */
+    int lost;           /* tries whose process was not heard of again */
     int fallback;
     apr_interval_time_t age;   /* since the prompt was accepted */
     const char *model;         /* the room's, or NULL */
     const char *system_prompt; /* the room's, or NULL */
     const char *content;       /* the prompt's text */
     int tokens;                /* what the prompt weighs */
+    int cancelled;             /* nothing is to be generated, only the end to be stored */
 } gc_job_t;
 
 /* A turn that went before: what was said and what was answered. */
@@ -44,16 +46,20 @@ GC_MUST_CHECK apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const cha
 GC_MUST_CHECK apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job,
                                           int tokens, apr_array_header_t **turns);
 
-/* Which reply under which fence, of what gc_job_renew gives back. */
-typedef struct gc_job_lost_t {
+/* Which reply under which fence. */
+typedef struct gc_job_try_t {
     apr_int64_t reply, fence;
-} gc_job_lost_t;
+} gc_job_try_t;
 
 /* Extends the leases of jobs, an array of gc_job_ref_t. *lost is an array of
- * gc_job_lost_t: those of them that are ours no more. */
+ * gc_job_try_t: those of them that are ours no more. */
 GC_MUST_CHECK apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool,
                                         const apr_array_header_t *held, apr_interval_time_t lease,
                                         apr_array_header_t **lost);
+
+/* Those of a process' jobs that their users have cancelled. *tries is an array of gc_job_try_t. */
+GC_MUST_CHECK apr_status_t gc_job_cancelled(gc_db_t *db, apr_pool_t *pool, const char *worker,
+                                            apr_array_header_t **tries);
 
 typedef struct gc_job_delay_t {
     apr_interval_time_t delay;

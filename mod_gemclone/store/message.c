@@ -3,6 +3,8 @@
  */
 #include "message.h"
 
+#include <string.h>
+
 static void read_message(const gc_db_result_t *rows, int row, gc_message_t *message)
 {
     message->id = gc_db_int(rows, row, 0, 0);
@@ -20,6 +22,29 @@ static void read_message(const gc_db_result_t *rows, int row, gc_message_t *mess
     message->thought_tokens = gc_db_int(rows, row, 12, -1);
     message->created = gc_db_time(rows, row, 13);
     message->finished = gc_db_time(rows, row, 14);
+    message->fence = gc_db_int(rows, row, 15, 0);
+    message->superseded = gc_db_bool(rows, row, 16);
+}
+
+int gc_message_has_ended(const gc_message_t *message)
+{
+    return strcmp(message->status, "pending") != 0 && strcmp(message->status, "generating") != 0;
+}
+
+/* A room without messages is one row of NULLs; one that is not the user's is none. */
+static apr_status_t read_messages(apr_pool_t *pool, const gc_db_result_t *rows,
+                                  apr_array_header_t **messages)
+{
+    int i;
+
+    if (gc_db_rows(rows) == 0) {
+        return GC_ENOENT;
+    }
+    *messages = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_message_t));
+    for (i = 0; i < gc_db_rows(rows) && gc_db_text(rows, i, 0); i++) {
+        read_message(rows, i, apr_array_push(*messages));
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
@@ -29,7 +54,6 @@ apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *use
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
-    int i;
 
     gc_db_add_uuid(&params, user);
     gc_db_add_uuid(&params, room);
@@ -38,17 +62,20 @@ apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *use
         gc_db_add_int(&params, after);
     }
     rv = gc_db_run(db, pool, limit ? GC_SQL_MESSAGE_PAGE : GC_SQL_MESSAGE_LIST, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    *messages = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_message_t));
-    for (i = 0; i < gc_db_rows(rows) && gc_db_text(rows, i, 0); i++) {
-        read_message(rows, i, apr_array_push(*messages));
-    }
-    return APR_SUCCESS;
+    return rv == APR_SUCCESS ? read_messages(pool, rows, messages) : rv;
+}
+
+apr_status_t gc_message_versions(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
+                                 const gc_uuid_t *room, apr_array_header_t **messages)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, user);
+    gc_db_add_uuid(&params, room);
+    rv = gc_db_run(db, pool, GC_SQL_MESSAGE_VERSIONS, &params, &rows);
+    return rv == APR_SUCCESS ? read_messages(pool, rows, messages) : rv;
 }
 
 apr_status_t gc_message_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
@@ -67,6 +94,74 @@ apr_status_t gc_message_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user
     }
     if (rv == APR_SUCCESS) {
         read_message(rows, 0, message);
+    }
+    return rv;
+}
+
+/* --- Replies ------------------------------------------------------------- */
+
+apr_status_t gc_replies_ended(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *replies,
+                              apr_array_header_t **ends)
+{
+    gc_db_params_t params = {0};
+    gc_db_array_t users, rooms, ids;
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_array_begin(&users, pool, GC_DB_UUID);
+    gc_db_array_begin(&rooms, pool, GC_DB_UUID);
+    gc_db_array_begin(&ids, pool, GC_DB_INT8);
+    for (i = 0; i < replies->nelts; i++) {
+        const gc_reply_ref_t *r = &APR_ARRAY_IDX(replies, i, gc_reply_ref_t);
+
+        gc_db_array_add(&users, r->user.bytes, sizeof(r->user.bytes));
+        gc_db_array_add(&rooms, r->room.bytes, sizeof(r->room.bytes));
+        gc_db_array_add_int(&ids, r->reply);
+    }
+    gc_db_array_end(&users, &params);
+    gc_db_array_end(&rooms, &params);
+    gc_db_array_end(&ids, &params);
+    rv = gc_db_run(db, pool, GC_SQL_REPLIES_ENDED, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *ends = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_reply_end_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        gc_reply_end_t *end = apr_array_push(*ends);
+
+        end->index = (int)gc_db_int(rows, i, 17, 1) - 1;
+        end->gone = gc_db_text(rows, i, 0) == NULL;
+        if (!end->gone) {
+            read_message(rows, i, &end->message);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t gc_reply_cancel(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
+                             const gc_uuid_t *room, apr_int64_t reply, gc_cancel_e *outcome,
+                             const char **status, int *next_due)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    const char *name;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, user);
+    gc_db_add_uuid(&params, room);
+    gc_db_add_int(&params, reply);
+    rv = gc_db_run(db, pool, GC_SQL_REPLY_CANCEL, &params, &rows);
+    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
+        return GC_ENOENT;
+    }
+    if (rv == APR_SUCCESS) {
+        name = gc_db_text(rows, 0, 0);
+        *outcome = strcmp(name, "cancelled") == 0 ? GC_CANCEL_ENDED
+                   : strcmp(name, "asked") == 0   ? GC_CANCEL_ASKED
+                                                  : GC_CANCEL_OVER;
+        *status = gc_db_text(rows, 0, 1);
+        *next_due = gc_db_bool(rows, 0, 2);
     }
     return rv;
 }

@@ -69,8 +69,8 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
 }
 
 /* In the order of gc_sent_e. */
-static const char *const outcomes[] = {"sent",  "replayed",   "no_room",
-                                       "quota", "key_reused", "busy"};
+static const char *const outcomes[] = {"sent", "replayed",   "no_room",  "quota",
+                                       "owed", "key_reused", "not_last", "busy"};
 
 static gc_sent_e outcome_of(const char *name)
 {
@@ -82,14 +82,15 @@ static gc_sent_e outcome_of(const char *name)
     return i;
 }
 
-static void read_sent(const gc_db_result_t *rows, int row, gc_sent_t *sent)
+/* From the column of the outcome on. */
+static void read_sent(const gc_db_result_t *rows, int row, int column, gc_sent_t *sent)
 {
-    sent->outcome = outcome_of(gc_db_text(rows, row, 1));
-    sent->message = gc_db_int(rows, row, 2, 0);
-    sent->reply = gc_db_int(rows, row, 3, 0);
-    sent->created = gc_db_time(rows, row, 4);
-    sent->used = gc_db_int(rows, row, 5, 0);
-    sent->limit = gc_db_int(rows, row, 6, -1);
+    sent->outcome = outcome_of(gc_db_text(rows, row, column));
+    sent->message = gc_db_int(rows, row, column + 1, 0);
+    sent->reply = gc_db_int(rows, row, column + 2, 0);
+    sent->created = gc_db_time(rows, row, column + 3);
+    sent->used = gc_db_int(rows, row, column + 4, 0);
+    sent->limit = gc_db_int(rows, row, column + 5, -1);
 }
 
 /* waits: for rooms that are locked. */
@@ -105,13 +106,14 @@ static apr_status_t send_group(gc_sender_t *s, apr_pool_t *pool, entry_t *const 
     gc_db_add_text(&params, s->options.site);
     gc_db_add_int_or_null(&params, s->options.quota.basic);
     gc_db_add_int_or_null(&params, s->options.quota.pro);
+    gc_db_add_int_or_null(&params, s->options.owed);
     gc_db_add_bool(&params, waits);
     rv = gc_db_run(s->options.db, pool, GC_SQL_MESSAGES_SEND, &params, &rows);
     if (rv == APR_SUCCESS && gc_db_rows(rows) != count) {
         rv = GC_EDATABASE;
     }
     for (i = 0; rv == APR_SUCCESS && i < count; i++) {
-        read_sent(rows, i, group[gc_db_int(rows, i, 0, 1) - 1]->sent);
+        read_sent(rows, i, 1, group[gc_db_int(rows, i, 0, 1) - 1]->sent);
     }
     return rv;
 }
@@ -258,6 +260,29 @@ apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prom
         return send_group(sender, pool, &alone, 1, 1);
     }
     return rv == APR_SUCCESS ? self.status : rv;
+}
+
+apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool, const gc_prompt_t *prompt,
+                                  apr_int64_t reply, gc_sent_t *sent)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, prompt->user);
+    gc_db_add_uuid(&params, prompt->room);
+    gc_db_add_int(&params, reply);
+    gc_db_add_text(&params, prompt->key);
+    gc_db_add_bytes(&params, prompt->key ? prompt->fingerprint->bytes : NULL, GC_HASH_BYTES);
+    gc_db_add_text(&params, sender->options.site);
+    gc_db_add_int_or_null(&params, sender->options.quota.basic);
+    gc_db_add_int_or_null(&params, sender->options.quota.pro);
+    gc_db_add_int_or_null(&params, sender->options.owed);
+    rv = gc_db_run(sender->options.db, pool, GC_SQL_REPLY_REGENERATE, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        read_sent(rows, 0, 0, sent);
+    }
+    return rv;
 }
 
 apr_status_t gc_sender_create(apr_pool_t *pool, const gc_sender_options_t *options,

@@ -32,7 +32,9 @@ typedef enum {
     GC_SENT_BEFORE,  /* the Idempotency-Key's first answer */
     GC_SENT_NO_ROOM, /* missing, or somebody else's */
     GC_SENT_QUOTA,
+    GC_SENT_OWED, /* the user is owed as many replies as may be */
     GC_SENT_KEY_REUSED,
+    GC_SENT_NOT_LAST, /* of gc_sender_regenerate: the reply is not its room's last, or not over */
     GC_SENT_BUSY /* never seen outside: the room was locked, and the prompt goes again, alone */
 } gc_sent_e;
 
@@ -47,6 +49,7 @@ typedef struct gc_sender_options_t {
     gc_db_t *db;
     const char *site;
     gc_quota_t quota;
+    apr_int64_t owed;             /* replies that a user may be owed at once; negative: any */
     apr_interval_time_t patience; /* the longest wait for others' prompts to be sent */
 } gc_sender_options_t;
 
@@ -60,5 +63,11 @@ GC_MUST_CHECK apr_status_t gc_sender_create(apr_pool_t *pool, const gc_sender_op
  * returns. From any thread that may block; the pool is the calling thread's. */
 GC_MUST_CHECK apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool,
                                           const gc_prompt_t *prompt, gc_sent_t *sent);
+
+/* Has another reply generated in the place of a room's last one. Of the prompt only user,
+ * room, key and fingerprint count; sent->message is the id of the one that is answered anew. */
+GC_MUST_CHECK apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool,
+                                                const gc_prompt_t *prompt, apr_int64_t reply,
+                                                gc_sent_t *sent);
 
 #endif

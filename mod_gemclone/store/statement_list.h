@@ -1,45 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Every SQL statement: X(name, text). One round trip each, and each bound to
+ * Every SQL statement: READ(name, text) or WRITE(name, text). What only reads may be tried again
+ * when nobody knows whether it was carried out. One round trip each, and each bound to
  * the user it is for. Functions of the schema `gemclone` stand in sql/deploy/.
  */
 /* clang-format off */
 
-X(READY, "SELECT 1 FROM gemclone.users, gemclone.jobs, gemclone.idempotency WHERE false")
+READ(READY, "SELECT 1 FROM gemclone.users, gemclone.jobs, gemclone.idempotency WHERE false")
 
 /* user.c */
-X(USER_CREATE,
+WRITE(USER_CREATE,
   "INSERT INTO gemclone.users (e164, mobile_number, name) VALUES ($1, $2, $3) "
   "ON CONFLICT (e164) DO NOTHING RETURNING id")
-X(USER_GET,
+READ(USER_GET,
   "SELECT mobile_number, name, tier, created_at FROM gemclone.users WHERE id = $1")
 
 /* otp.c */
-X(OTP_ISSUE,  "SELECT gemclone.otp_issue($1, $2, $3, $4)")
-X(OTP_VERIFY, "SELECT session_id, user_id FROM gemclone.otp_verify($1, $2, $3, $4, $5, $6)")
+WRITE(OTP_ISSUE,  "SELECT gemclone.otp_issue($1, $2, $3, $4)")
+WRITE(OTP_VERIFY, "SELECT session_id, user_id FROM gemclone.otp_verify($1, $2, $3, $4, $5, $6)")
 
 /* chatroom.c */
-X(CHATROOM_CREATE,
+WRITE(CHATROOM_CREATE,
   "INSERT INTO gemclone.chatrooms (user_id, title, system_prompt, model) VALUES ($1, $2, $3, $4) "
   "RETURNING id, title, system_prompt, model, created_at")
-X(CHATROOM_GET,
+READ(CHATROOM_GET,
   "SELECT id, title, system_prompt, model, created_at FROM gemclone.chatrooms "
   "WHERE id = $2 AND user_id = $1")
-X(CHATROOM_LIST,
+READ(CHATROOM_LIST,
   "SELECT id, title, system_prompt, model, created_at FROM gemclone.chatrooms "
   "WHERE user_id = $1 ORDER BY created_at DESC, id DESC")
-X(CHATROOM_PAGE,
+READ(CHATROOM_PAGE,
   "SELECT id, title, system_prompt, model, created_at FROM gemclone.chatrooms "
   "WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2")
-X(CHATROOM_PAGE_AFTER,
+READ(CHATROOM_PAGE_AFTER,
   "SELECT id, title, system_prompt, model, created_at FROM gemclone.chatrooms "
   "WHERE user_id = $1 AND (created_at, id) < ($3::timestamptz, $4) "
   "ORDER BY created_at DESC, id DESC LIMIT $2")
-X(CHATROOM_CHANGE,
+WRITE(CHATROOM_CHANGE,
   "UPDATE gemclone.chatrooms SET title = CASE WHEN $3 THEN $4 ELSE title END, "
   "system_prompt = CASE WHEN $5 THEN $6 ELSE system_prompt END, "
   "model = CASE WHEN $7 THEN $8 ELSE model END "
   "WHERE id = $2 AND user_id = $1 RETURNING id, title, system_prompt, model, created_at")
-X(CHATROOM_DELETE,
+WRITE(CHATROOM_DELETE,
   "DELETE FROM gemclone.chatrooms WHERE id = $2 AND user_id = $1 RETURNING id")
 
 /* sender.c; message.c: every reader starts at the room and its owner; a room without
@@ -49,34 +50,64 @@ X(CHATROOM_DELETE,
   "CASE WHEN m.status = 'pending' AND EXISTS (SELECT FROM gemclone.jobs j " \
   "WHERE j.room_id = m.room_id AND j.reply_id = m.id AND j.worker IS NOT NULL AND j.due_at > now()) THEN 'generating' ELSE m.status END, " \
   "m.parent_id, m.error, m.error_detail, m.finish_reason, m.model, m.tokens, m.prompt_tokens, " \
-  "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at "
-X(MESSAGES_SEND,
+  "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at, m.fence, m.superseded "
+WRITE(MESSAGES_SEND,
   "SELECT n, outcome, message_id, reply_id, sent_at, prompts_used, prompts_limit "
-  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-X(MESSAGE_LIST,
+  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+READ(MESSAGE_LIST,
   GC_SQL_MESSAGE
   "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id AND NOT m.superseded "
   "WHERE r.id = $2 AND r.user_id = $1 ORDER BY m.id")
-X(MESSAGE_PAGE,
+READ(MESSAGE_PAGE,
   GC_SQL_MESSAGE
   "FROM gemclone.chatrooms r LEFT JOIN LATERAL (SELECT * FROM gemclone.messages a "
   "WHERE a.room_id = r.id AND a.id > $4 AND NOT a.superseded ORDER BY a.id LIMIT $3) m ON true "
   "WHERE r.id = $2 AND r.user_id = $1 ORDER BY m.id")
-X(MESSAGE_GET,
+READ(MESSAGE_GET,
   GC_SQL_MESSAGE
   "FROM gemclone.messages m JOIN gemclone.chatrooms r ON r.id = m.room_id "
   "WHERE m.room_id = $2 AND m.id = $3 AND r.user_id = $1")
+READ(MESSAGE_VERSIONS,
+  GC_SQL_MESSAGE
+  "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id "
+  "WHERE r.id = $2 AND r.user_id = $1 ORDER BY m.id")
+READ(REPLIES_ENDED,
+  GC_SQL_MESSAGE
+  ", w.n FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS w (user_id, room_id, id, n) "
+  "LEFT JOIN (gemclone.messages m JOIN gemclone.chatrooms r ON r.id = m.room_id) "
+  "ON m.room_id = w.room_id AND m.id = w.id AND r.user_id = w.user_id "
+  "WHERE m.status IS DISTINCT FROM 'pending'")
 #undef GC_SQL_MESSAGE
+WRITE(REPLY_CANCEL, "SELECT outcome, status, next_due FROM gemclone.reply_cancel($1, $2, $3)")
+WRITE(REPLY_REGENERATE,
+  "SELECT outcome, prompt_id, reply_id, sent_at, prompts_used, prompts_limit "
+  "FROM gemclone.reply_regenerate($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+
+/* ticket.c */
+WRITE(TICKET_ISSUE,
+  "INSERT INTO gemclone.tickets (hash, user_id, room_id, reply_id, expires_at) "
+  "SELECT $3, r.user_id, m.room_id, m.id, now() + $4 "
+  "FROM gemclone.chatrooms r JOIN gemclone.messages m ON m.room_id = r.id AND m.id = $2 "
+  "WHERE r.user_id = $1 AND m.sender = 'gemini' RETURNING room_id")
+WRITE(TICKET_TAKE,
+  "DELETE FROM gemclone.tickets WHERE hash = $1 AND room_id = $2 AND reply_id = $3 "
+  "RETURNING user_id, expires_at > now()")
 
 /* job.c */
-X(JOB_CLAIM,
-  "SELECT reply_id, room_id, user_id, prompt_id, fence, tries, fallback, "
-  "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens "
+WRITE(JOB_CLAIM,
+  "SELECT reply_id, room_id, user_id, prompt_id, fence, tries, lost, fallback, "
+  "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens, cancelled "
   "FROM gemclone.job_claim($1, $2, $3, $4)")
-X(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
-X(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3, $4)")
-X(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
-X(JOB_FINISH,
+READ(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
+WRITE(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3, $4)")
+READ(JOB_CANCELLED, "SELECT reply_id, fence FROM gemclone.jobs WHERE worker = $1 AND cancelled")
+WRITE(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
+WRITE(JOB_FINISH,
   "SELECT outcome, next_due FROM gemclone.job_finish("
   "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
+
+/* backlog.c, sweep.c */
+READ(JOBS_COUNT,
+  "SELECT owed, generating, due, (extract(epoch FROM oldest) * 1000000)::bigint FROM gemclone.jobs_count($1)")
+WRITE(SWEEP, "SELECT otps, otp_tries, keys, tickets, freed, more FROM gemclone.sweep($1)")
 /* clang-format on */

@@ -209,22 +209,33 @@ static const char *make_url(apr_pool_t *pool, const char *base, const char *mode
                        ":streamGenerateContent?alt=sse", NULL);
 }
 
-static void set_headers(gc_http_request_t *request, apr_pool_t *pool, const char *key)
+/* The key comes last: it may be given later. */
+static void set_headers(gc_http_request_t *request, apr_pool_t *pool)
 {
-    gc_http_header_t *headers = apr_pcalloc(pool, 3 * sizeof(*headers));
+    gc_http_header_t *headers = apr_pcalloc(pool, 2 * sizeof(*headers));
     apr_interval_time_t total = request->timeouts.total;
 
-    headers[0] = (gc_http_header_t){"x-goog-api-key", key};
-    headers[1] = (gc_http_header_t){"Content-Type", "application/json"};
+    headers[0] = (gc_http_header_t){"Content-Type", "application/json"};
     request->headers = headers;
-    request->header_count = 2;
+    request->header_count = 1;
     if (total > 0) {
         apr_int64_t seconds = apr_time_sec(total + APR_USEC_PER_SEC - 1);
 
-        headers[2].name = "X-Server-Timeout";
-        headers[2].value = apr_psprintf(pool, "%" APR_INT64_T_FMT, seconds);
-        request->header_count = 3;
+        headers[1].name = "X-Server-Timeout";
+        headers[1].value = apr_psprintf(pool, "%" APR_INT64_T_FMT, seconds);
+        request->header_count = 2;
     }
+}
+
+void gc_gemini_request_key(gc_http_request_t *request, apr_pool_t *pool, const char *key)
+{
+    apr_size_t count = request->header_count;
+    gc_http_header_t *headers = apr_palloc(pool, (count + 1) * sizeof(*headers));
+
+    memcpy(headers, request->headers, count * sizeof(*headers));
+    headers[count] = (gc_http_header_t){"x-goog-api-key", key};
+    request->headers = headers;
+    request->header_count = count + 1;
 }
 
 apr_status_t gc_gemini_request_make(gc_http_request_t *request, apr_pool_t *pool,
@@ -233,7 +244,7 @@ apr_status_t gc_gemini_request_make(gc_http_request_t *request, apr_pool_t *pool
 {
     const char *model = prompt->model ? prompt->model : settings->model;
 
-    if (!gc_gemini_model_is_valid(model) || !*prompt->key) {
+    if (!gc_gemini_model_is_valid(model) || (prompt->key && !*prompt->key)) {
         return APR_EINVAL;
     }
     *request = (gc_http_request_t){
@@ -247,7 +258,10 @@ apr_status_t gc_gemini_request_make(gc_http_request_t *request, apr_pool_t *pool
         return APR_EINVAL;
     }
     request->body_length = strlen(request->body);
-    set_headers(request, pool, prompt->key);
+    set_headers(request, pool);
+    if (prompt->key) {
+        gc_gemini_request_key(request, pool, prompt->key);
+    }
     return APR_SUCCESS;
 }
 

@@ -38,7 +38,7 @@ typedef struct {
 } gc_gemini_turn_t;
 
 typedef struct {
-    const char *key;               /* the API key, of whatever form */
+    const char *key;               /* the API key, of whatever form; NULL: given later */
     const char *model;             /* NULL: the one of the settings */
     const char *system;            /* the system instruction; NULL or "": none */
     const gc_gemini_turn_t *turns; /* oldest first; the last one with text is the user's */
@@ -63,5 +63,8 @@ apr_status_t gc_gemini_request_make(gc_http_request_t *request, apr_pool_t *pool
                                     const gc_gemini_settings_t *settings,
                                     const gc_gemini_prompt_t *prompt)
     __attribute__((warn_unused_result));
+
+/* Gives a request that was made without one its key, which is not copied. Allocates in `pool`. */
+void gc_gemini_request_key(gc_http_request_t *request, apr_pool_t *pool, const char *key);
 
 #endif

@@ -20,27 +20,34 @@ typedef struct {
     gc_gemini_error_e error;
     gc_gemini_retry_e retry;
     int config_alarm;
+    int key_refused;
 } ruling_t;
 
 #define DONE(detail)                                                                               \
     {                                                                                              \
-        (detail), GC_GEMINI_DONE, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0                      \
+        (detail), GC_GEMINI_DONE, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0, 0                   \
     }
 #define TRUNCATED(detail)                                                                          \
     {                                                                                              \
-        (detail), GC_GEMINI_TRUNCATED, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0                 \
+        (detail), GC_GEMINI_TRUNCATED, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0, 0              \
     }
 #define BLOCKED(detail)                                                                            \
     {                                                                                              \
-        (detail), GC_GEMINI_BLOCKED, GC_GEMINI_ERROR_BLOCKED, GC_GEMINI_RETRY_NO, 0                \
+        (detail), GC_GEMINI_BLOCKED, GC_GEMINI_ERROR_BLOCKED, GC_GEMINI_RETRY_NO, 0, 0             \
     }
 #define FAILED(detail, error, retry)                                                               \
     {                                                                                              \
-        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 0            \
+        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 0, 0         \
     }
 #define ALARM(detail, error, retry)                                                                \
     {                                                                                              \
-        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 1            \
+        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_##error, GC_GEMINI_RETRY_##retry, 1, 0         \
+    }
+
+/* An alarm that another key may not raise. */
+#define REFUSED(detail)                                                                            \
+    {                                                                                              \
+        (detail), GC_GEMINI_FAILED, GC_GEMINI_ERROR_UPSTREAM, GC_GEMINI_RETRY_NO, 1, 1             \
     }
 
 /* By a word of Gemini's. The last row has no word and is the one for words that we do not know. */
@@ -90,11 +97,11 @@ static const word_row_t prompt_blocks[] = {
 
 /* Errors, by ErrorInfo's reason, else by the status, else by the number. */
 static const word_row_t error_words[] = {
-    {"API_KEY_INVALID", ALARM("api_key_invalid", UPSTREAM, NO)},
+    {"API_KEY_INVALID", REFUSED("api_key_invalid")},
     {"INVALID_ARGUMENT", ALARM("invalid_argument", UPSTREAM, NO)},
     {"FAILED_PRECONDITION", ALARM("failed_precondition", UPSTREAM, NO)},
-    {"UNAUTHENTICATED", ALARM("unauthenticated", UPSTREAM, NO)},
-    {"PERMISSION_DENIED", ALARM("permission_denied", UPSTREAM, NO)},
+    {"UNAUTHENTICATED", REFUSED("unauthenticated")},
+    {"PERMISSION_DENIED", REFUSED("permission_denied")},
     {"NOT_FOUND", ALARM("not_found", UPSTREAM, FALLBACK)},
     {"RESOURCE_EXHAUSTED", FAILED("rate_limit", RATE_LIMITED, AFTER)},
     {"CANCELLED", FAILED("cancelled", UPSTREAM, YES)},
@@ -124,9 +131,9 @@ static const struct {
     {408, FAILED("request_timeout", TIMEOUT, YES)},
     {405, ALARM("rejected", UPSTREAM, NO)},
     {404, ALARM("not_found", UPSTREAM, FALLBACK)},
-    {403, ALARM("permission_denied", UPSTREAM, NO)},
+    {403, REFUSED("permission_denied")},
     {402, ALARM("rejected", UPSTREAM, NO)},
-    {401, ALARM("unauthenticated", UPSTREAM, NO)},
+    {401, REFUSED("unauthenticated")},
     {400, ALARM("invalid_argument", UPSTREAM, NO)},
     {300, ALARM("redirected", UPSTREAM, NO)},
     {0, FAILED("stream_error", UPSTREAM, YES)},
@@ -170,6 +177,7 @@ static const struct {
     [GC_GEMINI_ERROR_TIMEOUT] = {"timeout", "The model took too long to answer. Please try again."},
     [GC_GEMINI_ERROR_TOO_LONG] = {"too_long",
                                   "The message or its answer is too long for the model."},
+    [GC_GEMINI_ERROR_POISON] = {"poison", "This message cannot be answered."},
 };
 
 const char *gc_gemini_error_name(gc_gemini_error_e error)
@@ -183,6 +191,7 @@ static void rule(gc_gemini_outcome_t *outcome, const ruling_t *ruling)
     outcome->error = ruling->error;
     outcome->retry = ruling->retry;
     outcome->config_alarm = ruling->config_alarm;
+    outcome->key_refused = ruling->key_refused;
     outcome->detail = ruling->detail;
     outcome->message = errors[ruling->error].message;
 }
@@ -224,6 +233,21 @@ void gc_gemini_outcome_malformed(gc_gemini_outcome_t *outcome)
 void gc_gemini_outcome_too_long(gc_gemini_outcome_t *outcome)
 {
     rule(outcome, &reply_too_long);
+}
+
+void gc_gemini_outcome_cancelled(gc_gemini_outcome_t *outcome)
+{
+    static const ruling_t cancelled = {
+        "cancelled", GC_GEMINI_CANCELLED, GC_GEMINI_ERROR_NONE, GC_GEMINI_RETRY_NO, 0, 0};
+
+    rule(outcome, &cancelled);
+}
+
+void gc_gemini_outcome_unasked(gc_gemini_outcome_t *outcome, gc_gemini_error_e error)
+{
+    const ruling_t unasked = {"not_asked", GC_GEMINI_FAILED, error, GC_GEMINI_RETRY_NO, 0, 0};
+
+    rule(outcome, &unasked);
 }
 
 /* ---- errors ---- */

@@ -19,6 +19,7 @@ typedef enum {
     GC_GEMINI_TRUNCATED, /* done, but cut at maxOutputTokens */
     GC_GEMINI_BLOCKED,   /* declined by Gemini's rules: what text came must not stay */
     GC_GEMINI_FAILED,
+    GC_GEMINI_CANCELLED, /* by its user: what text came stays */
 } gc_gemini_verdict_e;
 
 /* The kinds that API.md names. */
@@ -29,6 +30,7 @@ typedef enum {
     GC_GEMINI_ERROR_UPSTREAM,
     GC_GEMINI_ERROR_TIMEOUT,
     GC_GEMINI_ERROR_TOO_LONG,
+    GC_GEMINI_ERROR_POISON, /* its tries killed the processes that made them */
 } gc_gemini_error_e;
 
 typedef enum {
@@ -53,6 +55,7 @@ typedef struct {
     gc_gemini_retry_e retry;
     apr_interval_time_t delay; /* GC_GEMINI_RETRY_AFTER only */
     int config_alarm;          /* key, region, billing, model, certificate: an admin must act */
+    int key_refused;           /* this key, that is: another one may do */
     int prompt_blocked;        /* blocked before anything was generated: give the quota back */
     int http_status;           /* 0: no answer */
     const char *detail;        /* a word of ours for logs, metrics and tables; static */
@@ -94,5 +97,11 @@ void gc_gemini_outcome_malformed(gc_gemini_outcome_t *outcome);
 
 /* The text outgrew what we keep. */
 void gc_gemini_outcome_too_long(gc_gemini_outcome_t *outcome);
+
+/* The user wants no more of it. */
+void gc_gemini_outcome_cancelled(gc_gemini_outcome_t *outcome);
+
+/* It failed for that reason before anything was asked. */
+void gc_gemini_outcome_unasked(gc_gemini_outcome_t *outcome, gc_gemini_error_e error);
 
 #endif

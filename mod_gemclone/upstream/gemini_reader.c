@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "gemini_json.h"
-#include "membuf.h"
+#include "core/membuf.h"
 #include "sse.h"
 
 #define MAX_EVENT ((apr_size_t)1024 * 1024)
@@ -184,6 +184,22 @@ static void settle_stream(gc_gemini_reader_t *reader, gc_http_reason_e reason)
     } else {
         gc_gemini_outcome_transport(outcome, reason);
     }
+}
+
+const char *gc_gemini_reader_text(const gc_gemini_reader_t *reader, apr_size_t *length)
+{
+    *length = reader->text.length;
+    return reader->text.bytes ? reader->text.bytes : "";
+}
+
+const gc_gemini_outcome_t *gc_gemini_reader_cancel(gc_gemini_reader_t *reader)
+{
+    gc_gemini_outcome_t *outcome = &reader->outcome;
+
+    outcome->text = gc_gemini_reader_text(reader, &outcome->text_length);
+    outcome->finish_reason[0] = '\0';
+    gc_gemini_outcome_cancelled(outcome);
+    return outcome;
 }
 
 const gc_gemini_outcome_t *gc_gemini_reader_end(gc_gemini_reader_t *reader,

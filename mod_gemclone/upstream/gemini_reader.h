@@ -32,6 +32,12 @@ void gc_gemini_reader_head(gc_gemini_reader_t *reader, int http_status);
 apr_status_t gc_gemini_reader_data(gc_gemini_reader_t *reader, const char *bytes, apr_size_t length)
     __attribute__((warn_unused_result));
 
+/* All text that came so far, not terminated; valid until the next call of the reader. */
+const char *gc_gemini_reader_text(const gc_gemini_reader_t *reader, apr_size_t *length);
+
+/* In the place of gc_gemini_reader_end, for a call that was cancelled. */
+const gc_gemini_outcome_t *gc_gemini_reader_cancel(gc_gemini_reader_t *reader);
+
 /* Once, from on_done. The outcome lives as long as the reader. */
 const gc_gemini_outcome_t *gc_gemini_reader_end(gc_gemini_reader_t *reader,
                                                 const gc_http_result_t *result);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "membuf.h"
+#include "core/membuf.h"
 
 #define BOM "\xEF\xBB\xBF"
 #define BOM_SIZE (sizeof(BOM) - 1)

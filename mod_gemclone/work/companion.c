@@ -88,6 +88,19 @@ void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), voi
     }
 }
 
+apr_pool_t *gc_companion_pool(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS
+        || apr_pool_create_ex(&pool, NULL, NULL, allocator) != APR_SUCCESS) {
+        abort(); /* as APR does without memory: leases run out, another process takes over */
+    }
+    apr_allocator_owner_set(allocator, pool);
+    return pool;
+}
+
 gc_loop_t *gc_companion_loop(const gc_companion_t *companion)
 {
     return companion->loop;

@@ -18,6 +18,10 @@ GC_MUST_CHECK apr_status_t gc_companion_start(apr_pool_t *pool, int threads,
 /* Any thread: has call(baton) called on a thread that may block. */
 void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton);
 
+/* Any thread: a pool with an allocator of its own, for what goes from thread to thread; without
+ * locks, since one thread at a time uses it. Whoever is last destroys it. */
+apr_pool_t *gc_companion_pool(void);
+
 gc_loop_t *gc_companion_loop(const gc_companion_t *companion);
 
 /* Any other thread: waits until the loop has ended (see gc_loop_end) and all that

@@ -1,37 +1,82 @@
 -- Deploy mod_gemclone:job_work to pg
--- What a process does with jobs: claim, renew, put off, finish; and the turns
+-- What a process does with jobs: claim, renew, put off, finish, count; and the turns
 -- that Gemini is to see.
 
 BEGIN;
 
--- Takes at most p_most jobs that are due and gives their process a lease on
--- them. A job whose lease ran out is due again, with its tries counted.
+-- Jobs of a site whose lease ended before p_before wait again, at most p_most of them. Their
+-- processes were not heard of again, which is counted: a job may be what killed them. A
+-- suspect (see gemclone.job_claim) was the only one of its process, and the others there are
+-- not to blame.
+CREATE FUNCTION gemclone.jobs_free(p_site text, p_before timestamptz, p_most integer)
+RETURNS bigint
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off AS $$
+DECLARE
+    freed bigint;
+BEGIN
+    WITH ended AS MATERIALIZED (
+        SELECT j.ctid, j.worker, j.lost FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.worker IS NOT NULL AND j.due_at <= p_before
+        ORDER BY j.due_at
+        LIMIT p_most
+        FOR UPDATE SKIP LOCKED
+    ), blamed AS (
+        SELECT e.ctid, (max(e.lost) OVER (PARTITION BY e.worker) < 2 OR e.lost >= 2)::integer AS count
+        FROM ended e
+    )
+    UPDATE gemclone.jobs j SET worker = NULL, lost = j.lost + b.count
+    FROM blamed b WHERE j.ctid = b.ctid;
+    GET DIAGNOSTICS freed = ROW_COUNT;
+    RETURN freed;
+END
+$$;
+
+-- Takes at most p_most jobs that are due, by their place, and gives their process a lease on
+-- them. A job that was lost twice is a suspect: a process has one of those at a time, so that
+-- the next time it is known whether it was the one.
 CREATE FUNCTION gemclone.job_claim(p_site text, p_worker text, p_most integer, p_lease interval)
 RETURNS TABLE (reply_id bigint, room_id uuid, user_id uuid, prompt_id bigint, fence bigint,
-               tries integer, fallback boolean, age interval, model text, system_prompt text,
-               prompt text, prompt_tokens integer)
-LANGUAGE sql ROWS 64
+               tries integer, lost integer, fallback boolean, age interval, model text,
+               system_prompt text, prompt text, prompt_tokens integer, cancelled boolean)
+LANGUAGE plpgsql ROWS 64
 -- For a number of jobs that it does not know, the planner would rather read and
 -- sort a long queue than follow its index.
-SET enable_seqscan = off AS $$
-    WITH claimed AS (
+SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM gemclone.jobs_free(p_site, now(), 1000);
+    RETURN QUERY
+    WITH suspect AS MATERIALIZED (
+        SELECT j.ctid FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.lost >= 2 AND j.worker IS NULL AND j.due_at <= now()
+        ORDER BY j.place
+        LIMIT (SELECT 1 - count(*) FROM (
+            SELECT FROM gemclone.jobs h
+            WHERE h.site = p_site AND h.lost >= 2 AND h.worker = p_worker LIMIT 1) held)
+        FOR UPDATE SKIP LOCKED
+    ), waiting AS MATERIALIZED (
+        SELECT j.ctid FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.worker IS NULL AND j.due_at IS NOT NULL AND j.due_at <= now()
+          AND j.lost < 2
+        ORDER BY j.place
+        LIMIT p_most - (SELECT count(*) FROM suspect)
+        FOR UPDATE SKIP LOCKED
+    ), claimed AS (
         UPDATE gemclone.jobs j
         SET worker = p_worker, due_at = now() + p_lease, fence = j.fence + 1, tries = j.tries + 1
-        WHERE j.ctid = ANY (ARRAY(
-            SELECT due.ctid FROM gemclone.jobs due
-            WHERE due.site = p_site AND due.due_at <= now()
-            ORDER BY due.due_at
-            LIMIT p_most
-            FOR UPDATE SKIP LOCKED))
+        WHERE j.ctid = ANY (ARRAY(SELECT s.ctid FROM suspect s UNION ALL SELECT w.ctid FROM waiting w))
         RETURNING j.*
     )
-    SELECT c.reply_id, c.room_id, c.user_id, a.parent_id, c.fence, c.tries, c.fallback,
-           now() - c.created_at, r.model, r.system_prompt, p.content, p.tokens
+    SELECT c.reply_id, c.room_id, c.user_id, a.parent_id, c.fence, c.tries, c.lost, c.fallback,
+           now() - c.created_at, r.model, r.system_prompt, p.content, p.tokens, c.cancelled
     FROM claimed c
     JOIN gemclone.chatrooms r ON r.id = c.room_id
     JOIN gemclone.messages a ON a.room_id = c.room_id AND a.id = c.reply_id
     JOIN gemclone.messages p ON p.room_id = c.room_id AND p.id = a.parent_id
-    ORDER BY c.reply_id
+    ORDER BY c.place, c.reply_id;
+END
 $$;
 
 -- The turns before a reply that fit into p_tokens, newest first: a prompt and
@@ -85,15 +130,20 @@ LANGUAGE sql ROWS 64 AS $$
                       AND j.reply_id = m.reply_id AND j.fence = m.fence)
 $$;
 
--- Gives a job back, to be tried again after p_delay; p_uncount: this try does
--- not count (the process stops in an orderly way). False: it was not ours any more.
+-- Gives a job back, to be tried again after p_delay, behind those that are due before;
+-- p_uncount: this try does not count (the process stops in an orderly way, or Gemini
+-- was not asked). One that was cancelled meanwhile is
+-- due at once: whoever takes it ends it. False: it was not ours any more.
 CREATE FUNCTION gemclone.job_put_off(p_room uuid, p_reply bigint, p_fence bigint,
                                      p_delay interval, p_fallback boolean, p_uncount boolean)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     -- The fence moves too: nothing that this try still reports can count.
     UPDATE gemclone.jobs j
-    SET due_at = now() + p_delay, worker = NULL, fence = j.fence + 1,
+    SET due_at = CASE WHEN j.cancelled THEN now() ELSE now() + p_delay END, worker = NULL,
+        place = CASE WHEN p_delay > interval '0' THEN greatest(j.place, now() + p_delay)
+                     ELSE j.place END,
+        fence = j.fence + 1,
         fallback = j.fallback OR p_fallback, tries = j.tries - p_uncount::integer
     WHERE j.room_id = p_room AND j.reply_id = p_reply AND j.fence = p_fence;
     RETURN FOUND;
@@ -133,7 +183,7 @@ BEGIN
     SET status = p_status, content = p_content, error = p_error, error_detail = p_error_detail,
         finish_reason = p_finish_reason, model = p_model, tokens = p_tokens,
         prompt_tokens = p_prompt_tokens, cached_tokens = p_cached_tokens,
-        thought_tokens = p_thought_tokens, finished_at = clock_timestamp()
+        thought_tokens = p_thought_tokens, fence = p_fence, finished_at = clock_timestamp()
     WHERE m.room_id = p_room AND m.id = p_reply;
 
     IF p_weight IS NOT NULL THEN
@@ -158,9 +208,30 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
-    gemclone.job_put_off, gemclone.job_finish FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
-    gemclone.job_put_off, gemclone.job_finish TO gemclone;
+-- What a site's queue looks like. oldest: how long the job that is due for longest has been.
+CREATE FUNCTION gemclone.jobs_count(p_site text)
+RETURNS TABLE (owed bigint, generating bigint, due bigint, oldest interval)
+LANGUAGE sql ROWS 1 STABLE
+SET enable_seqscan = off AS $$
+    SELECT count(*),
+           count(*) FILTER (WHERE q.leased AND q.due_at > now()),
+           count(*) FILTER (WHERE q.due_at <= now()),
+           coalesce(now() - min(q.due_at) FILTER (WHERE q.due_at <= now()), interval '0')
+    FROM (
+        SELECT j.due_at, false AS leased FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.worker IS NULL AND j.due_at IS NOT NULL
+        UNION ALL
+        SELECT j.due_at, true FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.worker IS NOT NULL
+        UNION ALL
+        SELECT j.due_at, false FROM gemclone.jobs j
+        WHERE j.site = p_site AND j.due_at IS NULL
+    ) q
+$$;
+
+REVOKE EXECUTE ON FUNCTION gemclone.jobs_free, gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
+    gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gemclone.jobs_free, gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
+    gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count TO gemclone;
 
 COMMIT;

@@ -8,6 +8,9 @@
 --   the future   a retry that waits or, where worker is set, the end of the
 --                lease of the process that has it
 -- fence grows at each claim; what a process reports under an older one is refused.
+-- place says who is first among those that wait. A user's first reply that is owed
+-- stands at the time of its prompt, each further one a second behind that: one who
+-- sends a thousand prompts goes on beside the others, and nobody waits for ever.
 
 BEGIN;
 
@@ -17,10 +20,13 @@ CREATE TABLE gemclone.jobs (
     user_id    uuid        NOT NULL,
     site       text        NOT NULL,
     due_at     timestamptz,
+    place      timestamptz NOT NULL DEFAULT now(),
     worker     text,
     fence      bigint      NOT NULL DEFAULT 0,
     tries      integer     NOT NULL DEFAULT 0,
+    lost       integer     NOT NULL DEFAULT 0,
     fallback   boolean     NOT NULL DEFAULT false,
+    cancelled  boolean     NOT NULL DEFAULT false,
     charged_on date        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (room_id, reply_id),
@@ -28,10 +34,21 @@ CREATE TABLE gemclone.jobs (
 ) WITH (fillfactor = 70);
 
 COMMENT ON COLUMN gemclone.jobs.site IS 'whose settings the reply is generated with: GemcloneSite';
+COMMENT ON COLUMN gemclone.jobs.lost IS 'how often its process was not heard of again: after some of that it is not tried any more';
 COMMENT ON COLUMN gemclone.jobs.fallback IS 'the fallback model is to be used';
+COMMENT ON COLUMN gemclone.jobs.cancelled IS 'the user wants no more of it: the process that has it is to stop';
 COMMENT ON COLUMN gemclone.jobs.charged_on IS 'the day to give the prompt back to, should the reply fail';
 
-CREATE INDEX jobs_due ON gemclone.jobs (site, due_at) WHERE due_at IS NOT NULL;
+-- Each job stands in one of these.
+CREATE INDEX jobs_waiting ON gemclone.jobs (site, place) WHERE worker IS NULL AND due_at IS NOT NULL;
+CREATE INDEX jobs_leased ON gemclone.jobs (site, due_at) WHERE worker IS NOT NULL;
+CREATE INDEX jobs_blocked ON gemclone.jobs (site) WHERE due_at IS NULL;
+-- Those that may be what kills their processes; most of the time there are none.
+CREATE INDEX jobs_suspect ON gemclone.jobs (site, place) WHERE lost >= 2;
+-- How many a user is owed.
+CREATE INDEX jobs_user ON gemclone.jobs (user_id);
+-- Each process looks for those of its own several times a second.
+CREATE INDEX jobs_cancelled ON gemclone.jobs (worker) WHERE cancelled;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.jobs TO gemclone;
 

@@ -18,7 +18,7 @@ CREATE TABLE gemclone.messages (
         CHECK (status IN ('pending', 'done', 'failed', 'cancelled')),
     content        text        NOT NULL,
     error          text
-        CHECK (error IN ('blocked', 'rate_limited', 'upstream', 'timeout', 'too_long')),
+        CHECK (error IN ('blocked', 'rate_limited', 'upstream', 'timeout', 'too_long', 'poison')),
     error_detail   text,
     finish_reason  text,
     model          text,
@@ -26,6 +26,7 @@ CREATE TABLE gemclone.messages (
     prompt_tokens  integer,
     cached_tokens  integer,
     thought_tokens integer,
+    fence          bigint      NOT NULL DEFAULT 0,
     created_at     timestamptz NOT NULL DEFAULT now(),
     finished_at    timestamptz,
     PRIMARY KEY (room_id, id),
@@ -39,6 +40,8 @@ COMMENT ON COLUMN gemclone.messages.parent_id IS 'of a reply: the prompt that it
 COMMENT ON COLUMN gemclone.messages.superseded IS 'an older version of a reply, kept for export';
 COMMENT ON COLUMN gemclone.messages.status IS
     'a pending reply whose job a process has is shown as generating';
+COMMENT ON COLUMN gemclone.messages.fence IS
+    'of a reply that has ended: the fence of the try that it came of, by which readers know whose text they have';
 COMMENT ON COLUMN gemclone.messages.tokens IS
     'what the text weighs in a later prompt''s history: as Gemini counted it, or estimated';
 COMMENT ON COLUMN gemclone.messages.prompt_tokens IS 'of a reply: all that was sent for it, as Gemini counted it';

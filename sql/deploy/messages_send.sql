@@ -8,11 +8,12 @@
 --
 -- p_keys          an Idempotency-Key each, or NULL; p_fingerprints go with them
 -- p_basic, p_pro  prompts a UTC day for users of that tier; NULL: no limit
+-- p_owed          replies that a user may be owed at once; NULL: no limit
 -- p_waits         for rooms that somebody has locked; else their prompts are 'busy'
 --
 -- One row for each prompt, n its place (from 1). outcome: 'sent'; 'replayed'
--- (the key's first answer); 'no_room'; 'quota'; 'key_reused' (the key came with
--- another request before); 'busy' (see p_waits). prompts_used and prompts_limit are today's, where known.
+-- (the key's first answer); 'no_room'; 'quota'; 'owed' (see p_owed); 'key_reused' (the
+-- key came with another request before); 'busy' (see p_waits). prompts_used and prompts_limit are today's, where known.
 --
 -- Locks are taken in one order by everybody, and sorted: rooms, then jobs, then
 -- keys, then usage. Nobody waits in a circle.
@@ -21,7 +22,8 @@ BEGIN;
 
 CREATE FUNCTION gemclone.messages_send(
     p_users uuid[], p_rooms uuid[], p_contents text[], p_tokens integer[], p_keys text[],
-    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer, p_waits boolean)
+    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer,
+    p_owed integer, p_waits boolean)
 RETURNS TABLE (n integer, outcome text, message_id bigint, reply_id bigint, sent_at timestamptz,
                prompts_used integer, prompts_limit integer)
 LANGUAGE plpgsql ROWS 64
@@ -34,6 +36,7 @@ DECLARE
     outcomes text[] := array_fill('no_room'::text, ARRAY[cardinality(p_users)]);
     limits   integer[] := array_fill(NULL::integer, ARRAY[cardinality(p_users)]);
     used     integer[] := array_fill(NULL::integer, ARRAY[cardinality(p_users)]);
+    ahead    bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_users)]);
     over     boolean := false;
     v        record;
 BEGIN
@@ -111,25 +114,45 @@ BEGIN
         END IF;
     END LOOP;
 
+    -- Under the lock on a user's day, nobody else adds to what the user is owed.
+    FOR v IN
+        WITH asked AS (
+            SELECT b.user_id, b.n
+            FROM unnest(p_users, outcomes) WITH ORDINALITY AS b (user_id, outcome, n)
+            WHERE b.outcome = 'sent'
+        )
+        SELECT a.n, o.owed + row_number() OVER (PARTITION BY a.user_id ORDER BY a.n) - 1 AS ahead
+        FROM asked a
+        JOIN (SELECT u.user_id, (SELECT count(*) FROM gemclone.jobs j WHERE j.user_id = u.user_id) AS owed
+              FROM (SELECT DISTINCT a.user_id FROM asked a) u) o ON o.user_id = a.user_id
+    LOOP
+        ahead[v.n] := v.ahead;
+        IF v.ahead >= p_owed THEN
+            outcomes[v.n] := 'owed';
+            used[v.n] := used[v.n] - 1;
+            over := true;
+        END IF;
+    END LOOP;
+
     IF over THEN
         UPDATE gemclone.usage g SET prompts = g.prompts - b.refused
         FROM (SELECT a.user_id, count(*) AS refused
               FROM unnest(p_users, outcomes) AS a (user_id, outcome)
-              WHERE a.outcome = 'quota' GROUP BY a.user_id) b
+              WHERE a.outcome IN ('quota', 'owed') GROUP BY a.user_id) b
         WHERE g.user_id = b.user_id AND g.day = today;
         -- A prompt that was refused may be sent again under its key.
         DELETE FROM gemclone.idempotency i
         USING unnest(p_users, p_keys, outcomes) AS b (user_id, key, outcome)
-        WHERE b.outcome = 'quota' AND i.user_id = b.user_id AND i.key = b.key;
+        WHERE b.outcome IN ('quota', 'owed') AND i.user_id = b.user_id AND i.key = b.key;
     END IF;
 
     RETURN QUERY
     WITH b AS MATERIALIZED (
-        SELECT a.n, a.room_id, a.user_id, a.content, a.tokens, a.key,
+        SELECT a.n, a.room_id, a.user_id, a.content, a.tokens, a.key, a.ahead,
                nextval('gemclone.message_id') AS message_id,
                nextval('gemclone.message_id') AS reply_id
-        FROM unnest(p_users, p_rooms, p_contents, p_tokens, p_keys, outcomes)
-            WITH ORDINALITY AS a (user_id, room_id, content, tokens, key, outcome, n)
+        FROM unnest(p_users, p_rooms, p_contents, p_tokens, p_keys, ahead, outcomes)
+            WITH ORDINALITY AS a (user_id, room_id, content, tokens, key, ahead, outcome, n)
         WHERE a.outcome = 'sent'
     ), m AS (
         INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
@@ -139,8 +162,8 @@ BEGIN
             (b.reply_id, b.message_id, 'gemini', 'pending', '', 0)
         ) AS t (id, parent_id, sender, status, content, tokens)
     ), j AS (
-        INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
-        SELECT b.reply_id, b.room_id, b.user_id, p_site,
+        INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, place, due_at, charged_on)
+        SELECT b.reply_id, b.room_id, b.user_id, p_site, now() + b.ahead * interval '1 second',
                CASE WHEN row_number() OVER (PARTITION BY b.room_id ORDER BY b.n) = 1
                      AND NOT EXISTS (SELECT FROM gemclone.jobs o WHERE o.room_id = b.room_id)
                     THEN now() END,
@@ -156,7 +179,11 @@ BEGIN
     RETURN QUERY
     SELECT b.n::integer,
            -- Its twin in the same group was refused.
-           CASE WHEN b.outcome = 'replayed' AND i.answer IS NULL THEN 'quota' ELSE b.outcome END,
+           CASE WHEN b.outcome = 'replayed' AND i.answer IS NULL
+                THEN (SELECT t.outcome FROM unnest(p_users, p_keys, outcomes) AS t (user_id, key, outcome)
+                      WHERE t.user_id = b.user_id AND t.key = b.key AND t.outcome IN ('quota', 'owed')
+                      LIMIT 1)
+                ELSE b.outcome END,
            (i.answer ->> 'message_id')::bigint,
            (i.answer ->> 'reply_id')::bigint, i.created_at,
            coalesce(used[b.n], (SELECT g.prompts FROM gemclone.usage g

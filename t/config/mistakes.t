@@ -39,7 +39,7 @@ sub check ($add, $without = undef) {
         return write_file($apache->conf_file, $text);
     };
     my ($status, $said) = Gemclone::Apache->new(dir => "$dir", directives => $add, writer => $writer,
-        values => {DBDPARAMS => 'host=/nowhere', REDIS => '', GEMINI => 'http://127.0.0.1:1/v1beta'})->test;
+        values => {DBDPARAMS => 'host=/nowhere connect_timeout=2', REDIS => '', GEMINI => 'http://127.0.0.1:1/v1beta'})->test;
     return ($status, $said, @lines);
 }
 
@@ -248,6 +248,9 @@ subtest 'the database' => sub {
     my ($status, $said) = check(['DBDriver mysql']);
     isnt $status, 0, 'another driver is refused';
     like $said, qr/line \d+ of \S+dev\.conf/, 'by its place';
+    ($status, $said) = check(['DBDParams "host=/nowhere"']);
+    is $status, 0, 'connections without a bound on connecting are taken';
+    like $said, qr/GEM0007: DBDParams .*connect_timeout=2/, 'with a warning';
     my $apache = Gemclone::Apache->new(dir => "$dir", values => {DBDPARAMS => 'x', REDIS => '', GEMINI => 'http://x'},
         writer => sub ($apache) {
             my $file = $apache->configure;

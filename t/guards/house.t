@@ -30,9 +30,15 @@ verdict 'the library includes no httpd header' "$(grep -rnE \
     '#include *[<"](httpd|http_[a-z]+|ap_[a-z]+|util_[a-z]+|mod_[a-z]+|mpm_common|scoreboard)\.h' \
     $library)"
 
+verdict 'of stream only what answers clients includes an httpd header' "$(grep -rlE \
+    '#include *[<"](httpd|http_[a-z]+|ap_[a-z]+|util_[a-z]+|mod_[a-z]+|mpm_common|scoreboard)\.h' \
+    $source/stream | grep -vE '/(stream\.[ch]|suspended\.c|blocking\.c)$')"
+
 verdict 'core uses no other room' "$(grep -rnE '#include "(store|work|upstream|stream|api)/' $source/core)"
 verdict 'upstream uses no other room but core' "$(grep -rnE '#include "(store|work|stream|api)/' $source/upstream)"
 verdict 'store uses no other room but core' "$(grep -rnE '#include "(upstream|work|stream|api)/' $source/store)"
+verdict 'work knows no stream' "$(grep -rnE '#include "(stream|api)/' $source/work)"
+verdict 'stream uses neither upstream nor api' "$(grep -rnE '#include "(upstream|api)/' $source/stream)"
 verdict 'api never calls upstream' "$(grep -rnE 'gc_loop_|#include "upstream/http' $source/api)"
 verdict 'all SQL is in store' "$(grep -rnE '"(SELECT|INSERT|UPDATE|DELETE|WITH) ' $source \
     --include='*.[ch]' | grep -v "^$source/store/statement_list.h")"

@@ -177,7 +177,7 @@ my %KINDS = (
     },
     'rooms of nobody'         => sub { request(any('GET', 'DELETE'), '/chat/chatroom/' . random_uuid) },
     'cursors and limits'      => sub {
-        my $query = any('limit=' . any(-1, 0, 101, 'x', 9 x 30, escaped(bytes(9))), 'cursor=' . escaped(bytes(60)));
+        my $query = any('limit=' . any(-1, 0, 101, 'x', 9 x 30, 'x' . escaped(bytes(9))), 'cursor=' . escaped(bytes(60)));
         request('GET', any('/chat/chatroom', "/message/$ROOM") . "?$query");
     },
     'path tricks' => sub {
@@ -274,7 +274,7 @@ my @big = map {
 } @POSTS;
 is_deeply \@big, [], 'bodies of ten megabytes too';
 
-my @loud = grep { !/:(?:info|debug|trace\d)\]/ && !/GEM0001|GEM0003|GEM0101|AH00489|AH00094|AH10159/ }
+my @loud = grep { !/:(?:info|debug|trace\d)\]/ && !/GEM0001|GEM0003|GEM0101|GEM0601|AH00489|AH00094|AH10159/ }
     $stack->log->lines(qr/^\[/);
 is_deeply \@loud, [], 'no line of the error log is above info' or $stack->log->expect(map {qr/\Q$_\E/} @loud);
 is_deeply [sort { $a <=> $b } $stack->apache->children_pids], \@children, 'no child has died';

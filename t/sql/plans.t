@@ -6,6 +6,7 @@
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;
+use Gemclone::Events;
 use Gemclone::Stack;
 use Gemclone::Statements;
 use Mojo::File qw(path);
@@ -61,6 +62,8 @@ my $ROWS = <<~'SQL';
     INSERT INTO gemclone.otp_tries SELECT e164, 1, now() FROM gemclone.users;
     INSERT INTO gemclone.usage (user_id, day, prompts) SELECT id, current_date - i, 3 FROM u, generate_series(0, 4) i;
     INSERT INTO gemclone.idempotency SELECT id, 'key-' || i, '\x00', '{}' FROM u, generate_series(1, 3) i;
+    INSERT INTO gemclone.tickets
+        SELECT decode(md5(id::text), 'hex'), user_id, id, 1, now() + interval '1 day' FROM r;
     INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, due_at, charged_on)
         SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date
         FROM gemclone.messages m JOIN r ON r.id = m.room_id
@@ -110,6 +113,16 @@ sub use_everything () {
     $page = $user->get("/message/$rooms[0]?limit=2")->json;
     $user->get("/message/$rooms[0]?limit=2&cursor=$page->{next_cursor}");
     eventually(sub { !grep { $_->{status} =~ /pending|generating/ } @{$user->messages($rooms[1])} });
+    my ($room, $last) = ($rooms[1], $user->messages($rooms[1])->[-1]{id});
+    my $ticket = $user->post('/auth/stream-ticket', {message_id => $last})->json->{ticket};
+    $stack->client->get("/message/$room/$last/events?ticket=$ticket");
+    my @events = Gemclone::Events->of_prompt($user, $room, 'Streamed [[delay=300]]')->rest;
+    $user->post("/message/$room/$events[0]{data}{reply}{id}/regenerate", '', 'Idempotency-Key' => 'regenerate');
+    my $slow = $user->send($room, 'Slow [[delay=3000]]')->{reply}{id};
+    sleep 0.7;
+    $user->post("/message/$room/$slow/cancel", '');
+    $user->wait_reply($room, $slow);
+    $user->get("/chat/chatroom/$room/export");
     return $user->get('/chat/chatroom')->code;
 }
 
@@ -117,7 +130,7 @@ fill;
 my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
     WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
 cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
-is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions usage users)],
+is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions tickets usage users)],
     'and every table is big';
 
 is use_everything(), 200, 'a user has used everything';

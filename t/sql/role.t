@@ -19,7 +19,7 @@ my @DENIED = (
     'ALTER TABLE gemclone.users DISABLE TRIGGER ALL',
     'ALTER TABLE gemclone.users OWNER TO gemclone',
     'DROP TABLE gemclone.jobs',
-    'DROP INDEX gemclone.jobs_due',
+    'DROP INDEX gemclone.jobs_waiting',
     'DROP SCHEMA gemclone CASCADE',
     'TRUNCATE gemclone.users CASCADE',
     'COMMENT ON TABLE gemclone.users IS NULL',
@@ -49,7 +49,7 @@ my @DENIED = (
     'ANALYZE gemclone.users',
 );
 my %ROWS
-    = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs);
+    = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs tickets);
 
 plan tests => 8 + @DENIED, need 'gemclone';
 

@@ -5,8 +5,10 @@
 
 int main(void)
 {
-#define X(name, sql) printf("%s\t%s\n", #name, sql);
+#define READ(name, sql) printf("%s\t%s\n", #name, sql);
+#define WRITE READ
 #include "store/statement_list.h"
-#undef X
+#undef READ
+#undef WRITE
     return 0;
 }

@@ -393,6 +393,7 @@ static struct {
     int delay_ms; /* which takes so long */
     int opens, closes, lent, most;
     apr_time_t last_open;
+    int ceiling; /* the server has no more connections for us; 0: it has */
 } provider = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void finish(gc_db_lease_t *lease)
@@ -412,6 +413,9 @@ static int take_idle(gc_db_lease_t *lease, int *fails)
     if (!*fails && provider.idle_count > 0) {
         *lease = provider.idle[--provider.idle_count];
         found = 1;
+    }
+    if (!found && provider.ceiling && provider.lent >= provider.ceiling) {
+        *fails = 1;
     }
     if (!*fails && ++provider.lent > provider.most) {
         provider.most = provider.lent;
@@ -460,7 +464,7 @@ static void provider_reset(void)
         finish(&provider.idle[--provider.idle_count]);
     }
     provider.fails = provider.delay_ms = provider.opens = provider.closes = provider.lent =
-        provider.most = 0;
+        provider.most = provider.ceiling = 0;
 }
 
 /* --- Running ---------------------------------------------------------------- */
@@ -761,7 +765,7 @@ static void test_outcomes(void **state)
         {"E53100", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E55P03", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E57014", GC_EUNAVAILABLE, 1, "GEM0203 "},
-        {"E57P01", GC_EUNAVAILABLE, 1, "GEM0203 "},
+        {"E57P01", GC_EUNAVAILABLE, TRIES, ""},
         {"E08006", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E3F000", GC_ESCHEMA, 1, "GEM0204 "},
         {"E42501", GC_ESCHEMA, 1, "GEM0204 "},
@@ -786,7 +790,7 @@ static void test_outcomes(void **state)
         SCRIPT("CSELECT 0"); /* the connection is as good as before */
         assert_int_equal(run(), APR_SUCCESS);
     }
-    assert_int_equal(seen(&backend.connected), 1);
+    assert_int_equal(seen(&backend.connected), 2); /* one for E25006: see leave_standby */
     assert_int_equal(provider.opens, provider.closes);
 }
 
@@ -883,24 +887,30 @@ static void test_check_refused(void **state)
     assert_int_equal(gc_db_check(db, pool, &missing), APR_SUCCESS);
     provider.fails = 1;
     assert_int_equal(gc_db_check(db, pool, &missing), GC_EUNAVAILABLE);
-    assert_int_equal(provider.opens, provider.closes + 1);
+    assert_in_range(provider.opens, provider.closes + 1, provider.closes + 1 + CONNECTIONS);
 }
 
 /* --- Broken connections ------------------------------------------------------ */
 
 /* The statement was sent: nobody knows what became of it, so it is not sent again. */
-static void check_unknown(const char *step)
+static void check_unknown(const char *step, gc_sql_e statement)
 {
+    int hangs = *step == 'H';
+
     SCRIPT("CSELECT 0", step, "CSELECT 0");
-    assert_int_equal(run(), APR_SUCCESS);
-    assert_int_equal(run(), GC_EUNKNOWN);
+    assert_int_equal(run_statement(statement), APR_SUCCESS);
+    assert_int_equal(run_statement(statement), GC_EUNKNOWN);
     assert_int_equal(seen(&backend.run), 2);
-    check_logged("GEM0203 ");
-    assert_int_equal(run(), APR_SUCCESS); /* on a new connection */
+    check_logged(hangs ? "GEM0203 GEM0201 " : "GEM0203 ");
+    if (hangs) {
+        assert_int_equal(run_statement(statement), GC_EUNAVAILABLE); /* at once */
+        until_it_tries_again();
+    }
+    assert_int_equal(run_statement(statement), APR_SUCCESS); /* on a new connection */
     assert_int_equal(seen(&backend.connected), 2);
     assert_int_equal(seen(&backend.prepared), 2);
     assert_int_equal(provider.opens, provider.closes);
-    check_logged("");
+    check_logged(hangs ? "GEM0202 " : "");
 }
 
 static void test_no_answer(void **state)
@@ -908,8 +918,9 @@ static void test_no_answer(void **state)
     apr_time_t before = apr_time_now();
 
     (void)state;
-    check_unknown("H");
-    check_elapsed(before, TIMEOUT_MS - 10, TIMEOUT_MS + SLOW_MS);
+    check_unknown("H", GC_SQL_READY);
+    check_elapsed(before, TIMEOUT_MS - 10 + (int)(GC_DB_RETRY_AFTER / 1000),
+                  TIMEOUT_MS + (int)(GC_DB_RETRY_AFTER / 1000) + 2 * SLOW_MS);
 }
 
 static void test_hung_up_on(void **state)
@@ -917,8 +928,36 @@ static void test_hung_up_on(void **state)
     apr_time_t before = apr_time_now();
 
     (void)state;
-    check_unknown("X");
+    check_unknown("X", GC_SQL_SWEEP);
     check_elapsed(before, 0, SLOW_MS);
+}
+
+/* What only reads may be tried again, whatever became of it; what writes may not: Postgres may tell
+ * so after it has committed. */
+static void test_cut(void **state)
+{
+    (void)state;
+    SCRIPT("CSELECT 0", "X", "CSELECT 0");
+    assert_int_equal(run(), APR_SUCCESS);
+    assert_int_equal(run(), APR_SUCCESS);
+    assert_int_equal(seen(&backend.run), 3);
+    check_logged("GEM0203 ");
+    {
+        int before = seen(&backend.run);
+
+        SCRIPT("E57P01", "CSELECT 0");
+        assert_int_equal(run(), APR_SUCCESS);
+        assert_int_equal(seen(&backend.run) - before, 2);
+        check_logged("");
+    }
+    {
+        int before = seen(&backend.run);
+
+        SCRIPT("E57P01", "CSELECT 0");
+        assert_int_equal(run_statement(GC_SQL_SWEEP), GC_EUNAVAILABLE);
+        assert_int_equal(seen(&backend.run) - before, 1);
+        check_logged("GEM0203 ");
+    }
 }
 
 /* Those that died in the pool are noticed before anything is sent. */
@@ -1046,6 +1085,26 @@ static void test_bound_of_loans(void **state)
     check_logged("");
 }
 
+/* A server that has no more connections for us is not away: those that we have serve all. */
+static void test_no_more_connections(void **state)
+{
+    caller_t callers[CALLERS];
+    int round;
+
+    (void)state;
+    options.connections = CALLERS;
+    create();
+    assert_int_equal(run(), APR_SUCCESS);
+    provider.ceiling = 1;
+    SCRIPT("P30");
+    for (round = 0; round < 3; round++) {
+        run_callers(callers);
+        assert_int_equal(count_good(callers), CALLERS);
+    }
+    assert_int_equal(seen(&backend.connected), 1);
+    check_logged("");
+}
+
 /* But not for longer than they may. */
 static void test_bound_of_waiting(void **state)
 {
@@ -1164,10 +1223,12 @@ int main(void)
         DB_TEST(test_check_refused),
         DB_TEST(test_no_answer),
         DB_TEST(test_hung_up_on),
+        DB_TEST(test_cut),
         DB_TEST(test_stale),
         DB_TEST(test_always_stale),
         DB_TEST(test_one_a_second),
         DB_TEST(test_bound_of_loans),
+        DB_TEST(test_no_more_connections),
         DB_TEST(test_bound_of_waiting),
         DB_TEST(test_one_looks),
         DB_TEST(test_waiting_when_it_goes),

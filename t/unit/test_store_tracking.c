@@ -56,10 +56,10 @@ static const gc_tracking_handler_t handler = {changed_cb, hears_cb, &heard};
 
 static void start(void)
 {
-    gc_tracking_t *tracking;
+    gc_link_t *link;
 
-    assert_int_equal(gc_loop_tracking_start(pool, base, &options, PREFIX, &handler, &tracking),
-                     APR_SUCCESS);
+    assert_int_equal(gc_loop_link_start(pool, base, &options, &link), APR_SUCCESS);
+    gc_loop_tracking_start(pool, link, PREFIX, &handler);
 }
 
 /* --- The loop -------------------------------------------------------------- */
@@ -446,12 +446,12 @@ static void test_cache_of_another_host(void **state)
     gc_cache_shared_t *segments[] = {calloc(1, GC_CACHE_SHARED), calloc(1, GC_CACHE_SHARED)};
     gc_cache_t *here = create_cache(segments[0]), *away = create_cache(segments[1]);
     const gc_tracking_handler_t to_cache = {cache_changed_cb, cache_hears_cb, here};
-    gc_tracking_t *tracking;
+    gc_link_t *link;
     const char *prefix = gc_cache_version_prefix(here, pool);
 
     (void)state;
-    assert_int_equal(gc_loop_tracking_start(pool, base, &options, prefix, &to_cache, &tracking),
-                     APR_SUCCESS);
+    assert_int_equal(gc_loop_link_start(pool, base, &options, &link), APR_SUCCESS);
+    gc_loop_tracking_start(pool, link, prefix, &to_cache);
     until_hears("1");
     assert_false(finds(here, &user, "old")); /* that made a version */
     until_changes(1);

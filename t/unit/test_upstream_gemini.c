@@ -69,12 +69,12 @@ static void test_request(void **state)
     assert_string_equal(request.url, "https://example.com/v1beta/models/gemini-3.8-flash"
                                      ":streamGenerateContent?alt=sse");
     assert_int_equal(request.header_count, 3);
-    assert_string_equal(request.headers[0].name, "x-goog-api-key");
-    assert_string_equal(request.headers[0].value, "AQ.secret");
-    assert_string_equal(request.headers[1].name, "Content-Type");
-    assert_string_equal(request.headers[1].value, "application/json");
-    assert_string_equal(request.headers[2].name, "X-Server-Timeout");
-    assert_string_equal(request.headers[2].value, "601");
+    assert_string_equal(request.headers[0].name, "Content-Type");
+    assert_string_equal(request.headers[0].value, "application/json");
+    assert_string_equal(request.headers[1].name, "X-Server-Timeout");
+    assert_string_equal(request.headers[1].value, "601");
+    assert_string_equal(request.headers[2].name, "x-goog-api-key");
+    assert_string_equal(request.headers[2].value, "AQ.secret");
     assert_true(request.max_bytes > MAX_REPLY);
     assert_string_equal(request.body,
                         "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"Hi\"}]}]}");

@@ -117,6 +117,92 @@ static void test_all_tries(void **state)
     }
 }
 
+/* Another key may do where this one is refused or used up; nothing else is changed by there being one. */
+static void test_another_key(void **state)
+{
+    static const gc_policy_t keyed = {
+        .tries = TRIES, .backoff = S(1), .has_fallback = 1, .has_key = 1};
+    static const struct {
+        gc_gemini_retry_e retry;
+        gc_gemini_error_e error;
+        int key_refused;
+        next_e with_key, without;
+    } rows[] = {
+        {GC_GEMINI_RETRY_NO, GC_GEMINI_ERROR_UPSTREAM, 1, AGAIN, END},
+        {GC_GEMINI_RETRY_NO, GC_GEMINI_ERROR_UPSTREAM, 0, END, END},
+        {GC_GEMINI_RETRY_FALLBACK, GC_GEMINI_ERROR_RATE_LIMITED, 0, AGAIN, OTHER},
+        {GC_GEMINI_RETRY_FALLBACK, GC_GEMINI_ERROR_UPSTREAM, 0, OTHER, OTHER},
+        {GC_GEMINI_RETRY_YES, GC_GEMINI_ERROR_UPSTREAM, 0, AGAIN, AGAIN},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const gc_gemini_outcome_t outcome = {.verdict = GC_GEMINI_FAILED,
+                                             .retry = rows[i].retry,
+                                             .error = rows[i].error,
+                                             .key_refused = rows[i].key_refused};
+        gc_job_t job = {.tries = 1};
+        gc_decision_t decision = gc_policy_decide(&keyed, &job, &outcome);
+
+        assert_int_equal(next_of(&decision), rows[i].with_key);
+        if (rows[i].with_key != rows[i].without) {
+            assert_int_equal(decision.delay.delay, 0);
+        }
+        decision = gc_policy_decide(&backed, &job, &outcome);
+        assert_int_equal(next_of(&decision), rows[i].without);
+        job.tries = TRIES; /* keys that are refused one after the other come to an end, too */
+        decision = gc_policy_decide(&keyed, &job, &outcome);
+        assert_int_not_equal(next_of(&decision), AGAIN);
+    }
+}
+
+/* --- A breaker is open ------------------------------------------------------ */
+
+static void test_rest(void **state)
+{
+    static const gc_policy_t patient = {.tries = TRIES, .backoff = S(1), .patience = S(100)};
+    static const gc_policy_t both = {
+        .tries = TRIES, .backoff = S(1), .patience = S(100), .has_fallback = 1};
+    static const struct {
+        const gc_policy_t *policy;
+        int wait, is_long, age, tries, fallback;
+        next_e next;
+        int uncount;
+    } rows[] = {
+        {&patient, 3, 0, 10, 1, 0, AGAIN, 1},        /* it waits, which is no try */
+        {&patient, 60, 0, 10, TRIES, 0, AGAIN, 1},   /* however often */
+        {&patient, 3, 0, 101, 1, 0, AGAIN, 0},       /* but not for ever */
+        {&patient, 3, 0, 101, TRIES, 0, END, 0},
+        {&patient, 900, 1, 10, 1, 0, END, 0},        /* there is nothing to wait for */
+        {&both, 3, 0, 10, 1, 0, AGAIN, 1},
+        {&both, 6, 0, 10, 1, 0, OTHER, 1},           /* the fallback is there at once */
+        {&both, 900, 1, 10, 1, 0, OTHER, 1},
+        {&both, 3, 0, 101, TRIES, 0, OTHER, 1},
+        {&both, 6, 0, 10, 1, 1, AGAIN, 1},           /* it is the fallback that is out of reach */
+        {&both, 3, 0, 101, TRIES + 2, 1, END, 0},
+        {&both, 900, 1, 10, 1, 1, END, 0},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(rows); i++) {
+        const gc_breaker_rest_t rest = {.wait = S(rows[i].wait), .is_long = rows[i].is_long};
+        const gc_job_t job = {
+            .tries = rows[i].tries, .age = S(rows[i].age), .fallback = rows[i].fallback};
+        const gc_decision_t d = gc_policy_rest(rows[i].policy, &job, &rest);
+
+        if (next_of(&d) != rows[i].next || d.delay.uncount != rows[i].uncount
+            || d.refund != (rows[i].next == END)) {
+            fail_msg("row %d: %s, uncount %d, refund %d", (int)i, next_names[next_of(&d)],
+                     d.delay.uncount, d.refund);
+        }
+        if (rows[i].next == AGAIN) {
+            assert_in_range(d.delay.delay, S(rows[i].wait), S(rows[i].wait + 1));
+        }
+    }
+}
+
 /* --- Refunds --------------------------------------------------------------- */
 
 static void test_refunds(void **state)
@@ -272,6 +358,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_all_tries),
+        cmocka_unit_test(test_another_key),
+        cmocka_unit_test(test_rest),
         cmocka_unit_test(test_refunds),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_no_backoff),

@@ -19,7 +19,7 @@ my $stack = Gemclone::Stack->start(
     directives => [
         'GemcloneQuota basic unlimited',
         'GemcloneGeminiBackoff 20ms',
-        'GemcloneGeminiTries ' . TRIES,
+        'GemcloneGeminiTries ' . TRIES, 'GemcloneGeminiBreaker 0',
         'GemcloneMaxReply 64K',
         'GemcloneGeminiFirstTokenTimeout 1500ms',
         'GemcloneGeminiIdleTimeout 1500ms',

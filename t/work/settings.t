@@ -27,7 +27,8 @@ my %HOST = (
     ],
     'budget.test' => ['GemcloneGeminiModel gemini-2.5-flash', 'GemcloneGeminiThinking 1024'],
     'listed.test' => ['GemcloneGeminiModels gemini-3.8-flash gemini-3.6-flash'],
-    'strict.test' => ['GemcloneGeminiFallback none', 'GemcloneGeminiTries 2', 'GemcloneGeminiBackoff 20ms'],
+    'strict.test' => ['GemcloneGeminiFallback none', 'GemcloneGeminiTries 2', 'GemcloneGeminiBackoff 20ms',
+        'GemcloneGeminiBreaker 0'],
     'secure.test' => ['GemcloneGeminiURL ' . $tls->api_url, 'GemcloneGeminiCAFile ' . $tls->ca_file],
     'distant.test' => ['GemcloneGeminiURL ' . $tls->api_url],
 );

@@ -10,7 +10,7 @@ use Mojo::File qw(path);
 use Mojo::Util qw(trim);
 
 # dir: everything that it writes; children, threads: so many, all the time; values: what fills the template
-# beside that; directives: lines added at the end; writer: makes the configuration and returns its file;
+# beside that; directives: lines added at the end; mpm, more_modules: others than the usual; writer: makes the configuration and returns its file;
 # environment: of the process.
 has [qw(dir process)];
 has children    => 2;
@@ -19,6 +19,8 @@ has port        => sub { free_port };
 has template    => sub { top->child('conf', 'dev.conf.in') };
 has values      => sub { {} };
 has directives  => sub { [] };
+has mpm         => 'event';
+has more_modules => sub { [] };
 has log_level   => 'info';
 has daemon      => 0;
 has writer      => sub { \&configure };
@@ -26,7 +28,14 @@ has environment => sub ($self) { sanitizer_environment($self->dir) };
 
 # What dev.conf.in needs, in the order of loading. Where the distribution linked one statically, as Debian did
 # with log_config and unixd, there is no file and nothing to load.
-my @MODULES = qw(mpm_event unixd log_config authz_core authz_host headers dbd);
+my @MODULES = qw(unixd log_config authz_core authz_host headers dbd);
+
+# Streams need more descriptors than the usual 1,024: as many as may be had, within reason.
+sub _with_files () {
+    my ($hard) = qx{/bin/sh -c 'ulimit -Hn'} =~ /(\d+)/;
+    my $files = !$hard || $hard > 65_536 ? 65_536 : $hard;
+    return (program('prlimit'), "--nofile=$files:$files");
+}
 
 sub conf_file   ($self) { return path($self->dir)->child('dev.conf')->to_string }
 sub modules     ($self) { return path($self->dir)->child('modules.conf')->to_string }
@@ -45,6 +54,7 @@ sub configure ($self) {
         PORT       => $self->port,
         MODULES    => $self->modules,
         CHILDREN   => $self->children,
+        SERVERS    => 3 * $self->children + 1,
         THREADS    => $self->threads,
         WORKERS    => $self->children * $self->threads,
         MINSPARE   => ($self->children - 1) * $self->threads + 1,
@@ -90,7 +100,7 @@ sub children_pids ($self) { return $self->process->children }
 sub test ($self) {
     my $file = $self->writer->($self);
     local %ENV = (%ENV, %{$self->environment});
-    my $said = qx{'@{[program 'apache2']}' -t -d '@{[$self->dir]}' -f '$file' 2>&1};
+    my $said = qx{@{[_with_files]} '@{[program 'apache2']}' -t -d '@{[$self->dir]}' -f '$file' 2>&1};
     return ($? >> 8, trim $said);
 }
 
@@ -103,7 +113,7 @@ sub _start ($self) {
         own_log => $self->error_log,
         daemon  => $self->daemon,
         env     => $self->environment,
-        command => [program('apache2'), '-D', 'FOREGROUND', '-d', $self->dir, '-f', $conf],
+        command => [_with_files, program('apache2'), '-D', 'FOREGROUND', '-d', $self->dir, '-f', $conf],
     );
     $process->wait_for(sub { -s path($self->dir)->child('httpd.pid') && $self->_listens });
     return $self->process($process);
@@ -113,7 +123,7 @@ sub _listens ($self) { return IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerP
 
 sub _load_modules ($self) {
     my $dir = apxs('LIBEXECDIR');
-    my @load = map { [$_, "$dir/mod_$_.so"] } @MODULES;
+    my @load = map { [$_, "$dir/mod_$_.so"] } "mpm_" . $self->mpm, @MODULES, @{$self->more_modules};
     return join "\n",
         '# The modules that conf/dev.conf.in needs. Apache::Test reads this list too, and loads them first.',
         map {"<IfModule !$_->[0]_module>\n    LoadModule $_->[0]_module $_->[1]\n</IfModule>"}

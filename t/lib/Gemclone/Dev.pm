@@ -8,7 +8,8 @@ use Gemclone::Paths qw(run_dir top);
 use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
 
-my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench);
+my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench,
+    chaos => \&_chaos);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
 
 # Returns the exit status.
@@ -58,14 +59,24 @@ sub _demo (@arguments) {
 
 sub _check (@arguments) {
     require Gemclone::Suite;
-    my @prove = grep { $_ ne '--referee' } @arguments;
-    return Gemclone::Suite->new(referee => @prove < @arguments)->run(@prove);
+    my %wants = map { $_ => 1 } @arguments;
+    my @prove = grep { $_ ne '--referee' && $_ ne '--browser' } @arguments;
+    return Gemclone::Suite->new(referee => $wants{'--referee'} // 0,
+        browser => $wants{'--browser'} // 0)->run(@prove);
 }
 
 sub _bench (@arguments) {
-    my $bench = top->child('t', 'bench', 'run');
-    die "there are no benchmarks: $bench is missing\n" unless -x $bench;
-    system $bench, @arguments;
+    my $which = ($arguments[0] // '') =~ /\A\w/ ? shift @arguments : 'run';
+    my $bench = top->child('t', 'bench', $which);
+    die "there is no benchmark '$which': try run or streams\n" unless -f $bench && -x $bench;
+    return _program($bench, @arguments);
+}
+
+sub _chaos (@arguments) { return _program(top->child('t', 'chaos', 'run'), @arguments) }
+
+# Its exit status, as a shell has it.
+sub _program (@command) {
+    system { $command[0] } @command;
     return $? & 127 ? 128 + ($? & 127) : $? >> 8;
 }
 

@@ -30,7 +30,7 @@ use constant MEGABYTES => 200;
 has [qw(dir postgres redis apache standin standin_process log)];
 
 # Options of start:
-#   port, children, threads, directives, log_level   as in Gemclone::Apache
+#   port, children, threads, mpm, more_modules, directives, log_level   as in Gemclone::Apache
 #   redis => 0                                       no Redis
 #   fsync => 0                                       a Postgres for tests: faster, not crash-safe
 #   postgres => {settings => {...}}                  attributes of Gemclone::Postgres
@@ -39,7 +39,7 @@ has [qw(dir postgres redis apache standin standin_process log)];
 #   writer                                           as in Gemclone::Apache
 #   daemon => 1                                      lives on after us, until `stop` of Gemclone::Stack->load
 #   log_check => 0                                   the error log may hold what it likes
-my %KNOWN = map { $_ => 1 } qw(port children threads directives log_level redis fsync postgres gemini dir writer
+my %KNOWN = map { $_ => 1 } qw(port children threads mpm more_modules directives log_level redis fsync postgres gemini dir writer
     daemon log_check);
 
 sub start ($class, %opt) {
@@ -95,7 +95,7 @@ sub shared ($class) {
 sub stop ($self) {
     my $clean = 1;
     $clean = $_->stop && $clean
-        for grep {$_} $self->apache, $self->standin_process, $self->redis, $self->postgres;
+        for grep {$_} $self->apache, map({ $_->{apache} } @{$self->{hosts} // []}), $self->standin_process, $self->redis, $self->postgres;
     return $clean;
 }
 
@@ -126,6 +126,8 @@ sub stop_loaded ($class, $saved) {
     path($saved->{sockets})->remove_tree if $saved->{sockets};
     return map { $_->name } @forced;
 }
+
+my (@watched, $owner);    # see below
 
 # ------------------------------------------------------------------- parts ----
 sub _make_directories ($self) {
@@ -184,24 +186,43 @@ sub _start_gemini ($self) {
 
 sub _start_apache ($self) {
     my $opt = $self->{opt};
-    my $apache = Gemclone::Apache->new(
-        dir    => $self->dir,
-        daemon => $opt->{daemon} // 0,
-        values => {
-            DBDPARAMS => $self->postgres->params,
-            REDIS     => $self->redis ? 'GemcloneRedis     ' . $self->redis->socket_url : '# no Redis',
-            GEMINI    => $opt->{gemini}{url} // $self->standin->api_url,
-        },
-        map { $_ => $opt->{$_} } grep { defined $opt->{$_} } qw(children threads directives log_level writer),
-    );
+    my $apache = $self->_apache($self->dir, %$opt);
     $apache->fix_port($opt->{port}) if $opt->{port};
     $self->log(Gemclone::ErrorLog->of($self->dir));
     return $self->apache($apache->start);
 }
 
+sub _apache ($self, $dir, %opt) {
+    return Gemclone::Apache->new(
+        dir    => $dir,
+        daemon => $opt{daemon} // 0,
+        values => {
+            DBDPARAMS => $self->postgres->params,
+            REDIS     => $self->redis && ($opt{redis} // 1)
+                ? 'GemcloneRedis     ' . $self->redis->socket_url : '# no Redis',
+            GEMINI    => $opt{gemini}{url} // $self->standin->api_url,
+        },
+        map { $_ => $opt{$_} }
+            grep { defined $opt{$_} } qw(children threads directives log_level writer mpm more_modules),
+    );
+}
+
+# Another Apache on the same database, Redis and keys, as another host would be; it ends with the stack.
+# Options: children, threads, directives, log_level, writer, mpm, more_modules as in Gemclone::Apache; redis => 0.
+sub another_host ($self, %opt) {
+    my $dir = path($self->dir)->child('host' . (2 + @{$self->{hosts} //= []}))->make_path;
+    symlink path($self->dir)->child('keys'), $dir->child('keys') or die "$dir/keys: $!\n";
+    my $apache = $self->_apache("$dir", %opt);
+    my $log = Gemclone::ErrorLog->of("$dir");
+    $log->announced($self->log->announced);
+    push @watched, [$log, $self];
+    weaken $watched[-1][1];
+    push @{$self->{hosts}}, {apache => $apache, log => $log};
+    return $apache->start;
+}
+
 # ------------------------------------------------------------- the error log ----
 # Lines that no test announced make the test program fail at its end, whatever its tests said.
-my (@watched, $owner);
 
 sub _watch_log ($self) {
     push @watched, [$self->log, $self];
@@ -212,8 +233,10 @@ sub _watch_log ($self) {
 
 # Checked while the files are still there: when the stack goes, or at the end for one that is shared.
 sub check_log ($self) {
-    @watched = grep { $_->[0] != $self->log } @watched;
-    return _report($self->log);
+    my @logs = ($self->log, map { $_->{log} } @{$self->{hosts} // []});
+    my %mine = map { $_ => 1 } @logs;
+    @watched = grep { !$mine{$_->[0]} } @watched;
+    return !grep { !_report($_) } @logs;
 }
 
 sub _report ($log) {

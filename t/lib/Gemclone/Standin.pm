@@ -10,6 +10,7 @@ use Carp           qw(croak);
 use Cwd            qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp     ();
+use Gemclone::Certificate ();
 use HTTP::Tiny     ();
 use IO::Select     ();
 use JSON::PP       ();
@@ -126,18 +127,8 @@ sub _await_ready ($self) {
 }
 
 sub _make_certificate ($self) {
-    my $dir     = $self->{dir} = File::Temp->newdir('gemclone-standin-XXXXXX', TMPDIR => 1);
-    my @command = (
-        qw(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2),
-        -subj   => '/CN=localhost',
-        -addext => 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-        -keyout => "$dir/key.pem",
-        -out    => "$dir/cert.pem"
-    );
-    open my $openssl, '-|', "@command 2>&1" or croak "openssl: $!";
-    my $said = join '', <$openssl>;
-    close $openssl or croak "openssl: $said";
-    return "$dir/cert.pem";
+    my $dir = $self->{dir} = File::Temp->newdir('gemclone-standin-XXXXXX', TMPDIR => 1);
+    return (Gemclone::Certificate->make("$dir"))[0];
 }
 
 sub _ask ($self, $method, $path, $body = undef) {

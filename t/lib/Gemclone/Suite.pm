@@ -10,13 +10,17 @@ use Gemclone::Prove;
 use Gemclone::Stack;
 use Mojo::File qw(path);
 
+# Tests that need more than Debian's usual packages: of the directories t/referee and t/browser.
 has referee => 0;
+has browser => 0;
 
 # Returns the exit status. Where the arguments of prove name tests, only these are run.
 sub run ($self, @prove_arguments) {
     return 1 unless Gemclone::Prove->named(@prove_arguments) || $self->_make_check;
 
-    my $stack = Gemclone::Stack->start(fsync => 0, log_check => 0, writer => \&Gemclone::ApacheTest::configure);
+    # What one test has a prompt do to a key is not to fall on the prompts of another.
+    my $stack = Gemclone::Stack->start(fsync => 0, log_check => 0, writer => \&Gemclone::ApacheTest::configure,
+        directives => ['GemcloneGeminiBreaker 0']);
     local %ENV = (%ENV, %{$stack->environment}, GEMCLONE_REFEREE => $self->referee,
         PERL5LIB => join ':', $stack->dir, $ENV{PERL5LIB} // ());
     my $passed = Gemclone::Prove->run(\@prove_arguments, [$self->_tests], sub { _at_end($stack) });
@@ -39,11 +43,12 @@ sub _make_check ($self) {
     return $good;
 }
 
-# Every .t below t/, top ones first; the referee's only where it is wanted. The guards are part of make check.
+# Every .t below t/, top ones first; the referee's and the browser's only where they are wanted. The guards are part of make check.
 sub _tests ($self) {
     my @found;
     my $look = sub {
-        $File::Find::prune = 1 if -d && (/^(?:node_modules|guards)$/ || $_ eq 'referee' && !$self->referee);
+        $File::Find::prune = 1 if -d && (/^(?:node_modules|guards)$/ || $_ eq 'referee' && !$self->referee
+            || $_ eq 'browser' && !$self->browser);
         push @found, $File::Find::name if /\.t$/ && -f;
     };
     File::Find::find($look, 't');

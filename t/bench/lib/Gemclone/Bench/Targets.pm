@@ -73,14 +73,14 @@ sub _sending ($size) {
     return _statement(
         MESSAGES_SEND => $each->(q{md5('user' || WHO)::uuid}), $each->(q{md5('room' || WHO || '/1')::uuid}),
         $each->("'$PROMPT'"), $each->($TOKENS), $each->('NULL::text'), $each->('NULL::bytea'),
-        q{'default'}, 'NULL', 'NULL', 'true'
+        q{'default'}, 'NULL', 'NULL', 'NULL', 'true'
     );
 }
 
 # A statement of the module's, with an expression for each of its parameters; :n is the user's number.
 sub _statement ($name, @expressions) {
     my $list = top->child('mod_gemclone', 'store', 'statement_list.h');
-    my ($entry) = path($list)->slurp =~ /^X\($name,\s*((?:"[^"]*"\s*)+)\)/m
+    my ($entry) = path($list)->slurp =~ /^(?:READ|WRITE)\($name,\s*((?:"[^"]*"\s*)+)\)/m
         or die "$list has no $name as the benchmarks know it: mend t/bench/lib/Gemclone/Bench/Targets.pm\n";
     my $sql = join '', $entry =~ /"([^"]*)"/g;
     my %used = map { $_ => 1 } $sql =~ /\$(\d+)/g;

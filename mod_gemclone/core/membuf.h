@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A bounded, growing run of bytes outside the pools. */
-#ifndef GC_UPSTREAM_MEMBUF_H
-#define GC_UPSTREAM_MEMBUF_H
+#ifndef GC_MEMBUF_H
+#define GC_MEMBUF_H
 
 #include <apr_pools.h>
 

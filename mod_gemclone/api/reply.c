@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What users do with replies: cancel one, have another one in its place.
+ */
+#include "store/message.h"
+
+#include <string.h>
+
+#include "answer.h"
+#include "core/rfc3339.h"
+#include "handlers.h"
+#include "sending.h"
+
+static int answer_cancelled(gc_request_t *q, int http_status, const char *message,
+                            const char *status)
+{
+    return gc_answer_json(q, http_status,
+                          json_pack("{s:s, s:{s:I, s:s}}", "message", message, "reply", "id",
+                                    (json_int_t)q->id, "status", status));
+}
+
+/* Whoever has the reply stops it, and tells those who read along; one that nobody has has ended by
+ * this already. */
+int gc_handle_message_cancel(gc_request_t *q)
+{
+    gc_service_t *s = q->service;
+    gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
+    gc_cancel_e outcome;
+    const char *status;
+    int next_due;
+    apr_status_t rv = gc_reply_cancel(s->db, q->pool, &q->token.user, &q->room, q->id, &outcome,
+                                      &status, &next_due);
+
+    if (rv != APR_SUCCESS) {
+        return gc_answer_failure(q, rv);
+    }
+    if (outcome == GC_CANCEL_ASKED) {
+        if (worker) {
+            gc_worker_cancel(worker, q->id);
+        }
+        return answer_cancelled(q, HTTP_ACCEPTED, "The reply is being stopped.", status);
+    }
+    if (outcome == GC_CANCEL_ENDED) {
+        gc_backlog_add(s->backlog, -1);
+        if (__atomic_load_n(&s->streams, __ATOMIC_ACQUIRE)) {
+            gc_hub_ended(s->hub, q->id);
+        }
+        if (worker && next_due) {
+            gc_worker_poke(worker);
+        }
+    }
+    return strcmp(status, "cancelled") == 0
+               ? answer_cancelled(q, HTTP_OK, "The reply was cancelled.", status)
+               : gc_answer_error(q, HTTP_CONFLICT, "The reply has ended already.");
+}
+
+int gc_handle_message_regenerate(gc_request_t *q)
+{
+    gc_hash_t fingerprint;
+    gc_prompt_t prompt = {.user = &q->token.user, .room = &q->room, .content = ""};
+    gc_sent_t sent;
+    json_t *accepted = NULL;
+    apr_status_t rv;
+    int refused;
+
+    if ((refused = gc_sending_begin(q, &prompt, &fingerprint)) != GC_SENDING_ON) {
+        return refused;
+    }
+    rv = gc_sender_regenerate(q->service->sender, q->pool, &prompt, q->id, &sent);
+    if (rv == APR_SUCCESS && (sent.outcome == GC_SENT || sent.outcome == GC_SENT_BEFORE)) {
+        accepted =
+            json_pack("{s:s, s:{s:I, s:s, s:I, s:s}}", "message", "The reply is generated anew.",
+                      "reply", "id", (json_int_t)sent.reply, "status", "pending", "prompt_id",
+                      (json_int_t)sent.message, "created_at", gc_rfc3339(q->pool, sent.created));
+    }
+    return gc_sending_end(q, rv, &sent, accepted);
+}

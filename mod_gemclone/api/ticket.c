@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Stream tickets: for browsers, whose EventSource sends no header that a token could stand in.
+ */
+#include "store/ticket.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#include "answer.h"
+#include "handlers.h"
+#include "ticket.h"
+
+#define LIFETIME apr_time_from_sec(60)
+#define PARAMETER "ticket="
+
+const gc_rule_t gc_rules_stream_ticket[] = {
+    {"message_id", GC_RULE_REQUIRED | GC_RULE_ID, 0, 0, NULL, NULL}, {NULL, 0, 0, 0, NULL, NULL}};
+
+int gc_handle_stream_ticket(gc_request_t *q)
+{
+    apr_int64_t reply = json_integer_value(json_object_get(q->body, "message_id"));
+    gc_hash_t hash;
+    const char *ticket = gc_code_refresh_new(q->pool, &hash);
+    apr_status_t rv =
+        gc_ticket_issue(q->service->db, q->pool, &q->token.user, reply, &hash, LIFETIME);
+
+    if (rv == GC_ENOENT) {
+        return gc_answer_error(q, HTTP_NOT_FOUND, "There is no such reply of yours.");
+    }
+    return rv == APR_SUCCESS ? gc_answer_json(
+               q, HTTP_OK,
+               json_pack("{s:s, s:s, s:I}", "message", "A ticket for one reply.", "ticket", ticket,
+                         "expires_in", (json_int_t)apr_time_sec(LIFETIME)))
+                             : gc_answer_failure(q, rv);
+}
+
+apr_status_t gc_ticket_check(gc_request_t *q, const char *ticket)
+{
+    gc_hash_t hash;
+
+    gc_code_fingerprint(&hash, ticket, NULL);
+    return gc_ticket_take(q->service->db, q->pool, &hash, &q->room, q->id, &q->token.user);
+}
+
+/* --- Keeping them out of logs -------------------------------------------- */
+
+/* The value of the parameter in a text, or NULL. */
+static char *find_value(const char *text)
+{
+    const char *at = text;
+
+    while (at && (at = strstr(at, PARAMETER))) {
+        int begins = at == text || at[-1] == '?' || at[-1] == '&';
+
+        at += strlen(PARAMETER);
+        if (begins) {
+            return (char *)at;
+        }
+    }
+    return NULL;
+}
+
+/* A copy with "-" in the place of every such value. */
+static char *redact(apr_pool_t *pool, char *text)
+{
+    const char *value = text ? find_value(text) : NULL;
+
+    return value ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(value - text)), "-",
+                               redact(pool, apr_pstrdup(pool, value + strcspn(value, "& "))), NULL)
+                 : text;
+}
+
+const char *gc_ticket_hide(request_rec *r)
+{
+    const char *value = r->args ? find_value(r->args) : NULL;
+    const char *ticket = value ? apr_pstrmemdup(r->pool, value, strcspn(value, "&")) : NULL;
+
+    r->args = redact(r->pool, r->args);
+    r->the_request = redact(r->pool, r->the_request);
+    r->unparsed_uri = redact(r->pool, r->unparsed_uri);
+    r->parsed_uri.query = redact(r->pool, r->parsed_uri.query);
+    return ticket;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Streams of events to clients of httpd.
+ *
+ * Under the event MPM a stream costs no thread: its connection is suspended and the loop
+ * writes to it (suspended.c). Under other MPMs, and for HTTP/2, whose streams are not
+ * connections, the request's thread writes what the loop hands it (blocking.c); so many
+ * threads and no more may do that.
+ */
+#ifndef GC_STREAM_H
+#define GC_STREAM_H
+
+#include <httpd.h>
+
+#include "hub.h"
+
+typedef struct gc_streams_options_t {
+    gc_hub_t *hub;
+    gc_loop_t *loop;
+    apr_int64_t most;          /* of this child */
+    apr_int64_t most_blocking; /* of this host */
+    apr_size_t buffer;
+    apr_interval_time_t drain; /* how long streams may go on when a child stops */
+} gc_streams_options_t;
+
+typedef struct gc_streams_t gc_streams_t;
+
+/* In memory that the children of a host share: zeroed, of GC_STREAMS_SHARED bytes. */
+typedef struct gc_streams_shared_t gc_streams_shared_t;
+#define GC_STREAMS_SHARED (4096 * 2 * sizeof(apr_uint32_t))
+
+/* On the loop. Lives as long as the pool. */
+gc_streams_t *gc_loop_streams_create(apr_pool_t *pool, const gc_streams_options_t *options,
+                                     gc_streams_shared_t *shared);
+
+/* On the loop, with the request threads gone: closes what is still open, at once. */
+void gc_loop_streams_close(gc_streams_t *streams);
+
+typedef struct gc_stream_t {
+    gc_reply_ref_t ref;
+    gc_event_id_t from;   /* what the client has */
+    int status;           /* of the answer */
+    const char *accepted; /* the data of an event of that name, sent first; or NULL */
+} gc_stream_t;
+
+/* A request asks for a place before it does anything that cannot be undone. 0: there is none
+ * now. A place is given up by gc_stream_release, or taken by gc_stream_open. */
+GC_MUST_CHECK int gc_stream_reserve(gc_streams_t *streams, const request_rec *r);
+void gc_stream_release(gc_streams_t *streams, const request_rec *r);
+
+/* Answers with the stream. What it returns is what httpd's handler is to return. */
+int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
+
+/* What answers that are streams have in their heads. */
+void gc_stream_head(request_rec *r, int status);
+
+/* At start: logs how streams are served here. */
+void gc_stream_announce(server_rec *server);
+
+/* Hooks of httpd's that suspended connections need. */
+void gc_stream_register(void);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Unit tests of the circuit breaker: which key is asked, and when none is.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <apr_general.h>
+#include <apr_pools.h>
+#include <apr_strings.h>
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "work/breaker.h"
+
+#define MODEL "gemini-3.8-flash"
+#define MS(n) apr_time_from_msec(n)
+#define S(n) apr_time_from_sec(n)
+
+enum { FAULTS = 3, REST_MS = 60 };
+
+static apr_pool_t *pool;
+static char logged[1024];
+
+static int log_enabled_cb(void *baton, gc_log_level_e level)
+{
+    (void)baton, (void)level;
+    return 1;
+}
+
+static void log_write_cb(void *baton, gc_log_level_e level, const char *id, const char *text)
+{
+    (void)baton, (void)level, (void)text;
+    snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s ", id);
+}
+
+static const gc_log_t log_sink = {log_enabled_cb, log_write_cb, NULL};
+
+static void check_logged(const char *expected)
+{
+    assert_string_equal(logged, expected);
+    *logged = '\0';
+}
+
+static gc_breaker_t *make(int keys, int faults)
+{
+    const gc_breaker_options_t options = {
+        .log = &log_sink, .keys = keys, .faults = faults, .rest = MS(REST_MS)};
+
+    return gc_breaker_create(pool, &options);
+}
+
+/* --- What comes of calls ---------------------------------------------------- */
+
+static const gc_gemini_outcome_t good = {
+    .verdict = GC_GEMINI_DONE, .http_status = 200, .finish_reason = "STOP"};
+static const gc_gemini_outcome_t fault = {.verdict = GC_GEMINI_FAILED,
+                                          .error = GC_GEMINI_ERROR_UPSTREAM,
+                                          .retry = GC_GEMINI_RETRY_YES,
+                                          .http_status = 503};
+/* This prompt's own affair: STOP, but no text. */
+static const gc_gemini_outcome_t empty = {.verdict = GC_GEMINI_FAILED,
+                                          .error = GC_GEMINI_ERROR_UPSTREAM,
+                                          .retry = GC_GEMINI_RETRY_YES,
+                                          .http_status = 200,
+                                          .finish_reason = "STOP"};
+static const gc_gemini_outcome_t busy = {.verdict = GC_GEMINI_FAILED,
+                                         .error = GC_GEMINI_ERROR_RATE_LIMITED,
+                                         .retry = GC_GEMINI_RETRY_AFTER,
+                                         .delay = MS(80),
+                                         .http_status = 429};
+static const gc_gemini_outcome_t spent = {.verdict = GC_GEMINI_FAILED,
+                                          .error = GC_GEMINI_ERROR_RATE_LIMITED,
+                                          .retry = GC_GEMINI_RETRY_FALLBACK,
+                                          .http_status = 429};
+static const gc_gemini_outcome_t refused = {.verdict = GC_GEMINI_FAILED,
+                                            .error = GC_GEMINI_ERROR_UPSTREAM,
+                                            .retry = GC_GEMINI_RETRY_NO,
+                                            .key_refused = 1,
+                                            .http_status = 403};
+static const gc_gemini_outcome_t retired = {.verdict = GC_GEMINI_FAILED,
+                                            .error = GC_GEMINI_ERROR_UPSTREAM,
+                                            .retry = GC_GEMINI_RETRY_FALLBACK,
+                                            .http_status = 404};
+
+static gc_breaker_rest_t why;
+
+/* One call, and what came of it; returns the key that it was made with, or -1. */
+static int call(gc_breaker_t *b, const gc_gemini_outcome_t *outcome)
+{
+    int key = gc_breaker_key(b, MODEL, &why);
+
+    if (key >= 0) {
+        gc_breaker_report(b, MODEL, key, outcome);
+    }
+    return key;
+}
+
+static void break_it(gc_breaker_t *b)
+{
+    int i;
+
+    for (i = 0; i < FAULTS; i++) {
+        assert_int_equal(call(b, &fault), 0);
+    }
+    assert_int_equal(call(b, &good), -1);
+    check_logged("GEM0410 ");
+}
+
+/* --- Tests -------------------------------------------------------------------- */
+
+static void test_turns(void **state)
+{
+    gc_breaker_t *b = make(3, FAULTS);
+    int count[3] = {0}, i;
+
+    (void)state;
+    for (i = 0; i < 30; i++) {
+        count[call(b, &good)]++;
+    }
+    assert_int_equal(count[0], 10);
+    assert_int_equal(count[1], 10);
+    assert_int_equal(count[2], 10);
+    check_logged("");
+}
+
+static void test_opens(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+
+    (void)state;
+    break_it(b);
+    assert_false(why.is_long);
+    assert_int_equal(why.error, GC_GEMINI_ERROR_UPSTREAM);
+    assert_in_range(why.wait, MS(REST_MS / 2 - 10), MS(REST_MS));
+    assert_false(gc_breaker_has_key(b, MODEL));
+}
+
+/* Only faults in a row count, and only those that are not the prompt's own. */
+static void test_stays_closed(void **state)
+{
+    static const gc_gemini_outcome_t *const others[] = {&good, &empty, &retired};
+    gc_breaker_t *b = make(1, FAULTS);
+    size_t i;
+    int k;
+
+    (void)state;
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        for (k = 0; k < 4 * FAULTS; k++) {
+            assert_int_equal(call(b, k % FAULTS ? &fault : others[i]), 0);
+            assert_int_equal(call(b, others[i]), 0);
+        }
+    }
+    for (k = 0; k < 100; k++) {
+        assert_int_equal(call(b, NULL), 0); /* cancelled */
+    }
+    check_logged("");
+}
+
+/* One call tries it out; it is open for longer when that fails, and closed when not. */
+static void test_half_open(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+    int probe;
+
+    (void)state;
+    break_it(b);
+    apr_sleep(MS(REST_MS));
+    probe = gc_breaker_key(b, MODEL, &why);
+    assert_int_equal(probe, 0);
+    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1); /* one at a time */
+    gc_breaker_report(b, MODEL, probe, &fault);
+    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+    assert_in_range(why.wait, MS(REST_MS - 10), MS(2 * REST_MS));
+    check_logged(""); /* it is no news */
+    apr_sleep(MS(2 * REST_MS));
+    assert_int_equal(call(b, &good), 0);
+    assert_int_equal(call(b, &fault), 0);
+    assert_int_equal(call(b, &good), 0);
+    check_logged("GEM0411 ");
+}
+
+/* A probe of which nothing is heard, since its user cancelled, leaves the turn to the next. */
+static void test_probe_is_cancelled(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+
+    (void)state;
+    break_it(b);
+    apr_sleep(MS(REST_MS));
+    assert_int_equal(call(b, NULL), 0);
+    assert_int_equal(call(b, &good), 0);
+    check_logged("GEM0411 ");
+}
+
+/* Calls that were out when it opened do not make it longer; an answer among them closes it. */
+static void test_late_reports(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+    int i;
+
+    (void)state;
+    for (i = 0; i < 50; i++) {
+        assert_int_equal(gc_breaker_key(b, MODEL, &why), 0);
+    }
+    for (i = 0; i < 49; i++) {
+        gc_breaker_report(b, MODEL, 0, &fault);
+    }
+    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+    assert_in_range(why.wait, 1, MS(REST_MS));
+    gc_breaker_report(b, MODEL, 0, &good);
+    assert_int_equal(call(b, &good), 0);
+}
+
+static void test_rate_limit(void **state)
+{
+    gc_breaker_t *b = make(2, FAULTS);
+    int limited = call(b, &busy), other = call(b, &good), i;
+
+    (void)state;
+    assert_int_equal(other, 1 - limited);
+    for (i = 0; i < 10; i++) {
+        assert_int_equal(call(b, &good), other); /* the limited one is left alone */
+    }
+    assert_int_equal(call(b, &busy), other);
+    assert_int_equal(call(b, &good), -1);
+    assert_false(why.is_long);
+    assert_int_equal(why.error, GC_GEMINI_ERROR_RATE_LIMITED);
+    assert_in_range(why.wait, 1, MS(80));
+    apr_sleep(MS(90));
+    assert_true(call(b, &good) >= 0);
+}
+
+static void test_spent_and_refused(void **state)
+{
+    gc_breaker_t *b = make(2, FAULTS);
+    int first = call(b, &spent);
+
+    (void)state;
+    assert_true(gc_breaker_has_key(b, MODEL));
+    assert_int_equal(call(b, &refused), 1 - first);
+    assert_false(gc_breaker_has_key(b, MODEL));
+    assert_int_equal(call(b, &good), -1);
+    assert_true(why.is_long);
+    assert_true(why.wait > S(50));
+    check_logged("GEM0410 GEM0410 ");
+}
+
+/* Each model has circuits of its own; of more models than it knows, it forgets the oldest. */
+static void test_models(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+    int i;
+
+    (void)state;
+    break_it(b);
+    assert_int_equal(gc_breaker_key(b, "gemini-3.5-flash-lite", &why), 0);
+    for (i = 0; i < 10; i++) {
+        assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+    }
+    for (i = 0; i < 100; i++) {
+        int key = gc_breaker_key(b, apr_psprintf(pool, "model-%d", i), &why);
+
+        assert_int_equal(key, 0);
+    }
+    gc_breaker_report(b, "model-0", 0, &fault); /* forgotten */
+    assert_int_equal(gc_breaker_key(b, MODEL, &why), 0);
+}
+
+static void test_off(void **state)
+{
+    gc_breaker_t *b = make(2, 0);
+    int i;
+
+    (void)state;
+    for (i = 0; i < 50; i++) {
+        assert_true(call(b, i % 3 ? &fault : &spent) >= 0);
+    }
+    check_logged("");
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    *logged = '\0';
+    return apr_pool_create(&pool, NULL) == APR_SUCCESS ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    apr_pool_destroy(pool);
+    return 0;
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    apr_terminate();
+    return 0;
+}
+
+#define BREAKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BREAKER_TEST(test_turns),
+        BREAKER_TEST(test_opens),
+        BREAKER_TEST(test_stays_closed),
+        BREAKER_TEST(test_half_open),
+        BREAKER_TEST(test_probe_is_cancelled),
+        BREAKER_TEST(test_late_reports),
+        BREAKER_TEST(test_rate_limit),
+        BREAKER_TEST(test_spent_and_refused),
+        BREAKER_TEST(test_models),
+        BREAKER_TEST(test_off),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
