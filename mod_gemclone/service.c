@@ -358,14 +358,9 @@ static void hears_cb(void *cache, int hears)
 static apr_status_t begin_link(gc_service_t *s, gc_link_t **link)
 {
     gc_tracking_handler_t handler = {changed_cb, hears_cb, s->cache};
-    gc_redis_options_t *options = apr_palloc(child.loop_pool, sizeof(*options));
-    apr_status_t rv = redis_options(child.loop_pool, s, options);
+    apr_status_t rv = gc_loop_link_start(
+        child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)), s->redis, link);
 
-    *link = NULL;
-    if (rv == APR_SUCCESS) {
-        rv = gc_loop_link_start(child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)),
-                                options, link);
-    }
     if (rv == APR_SUCCESS) {
         gc_loop_tracking_start(child.loop_pool, *link,
                                gc_cache_version_prefix(s->cache, child.loop_pool), &handler);

@@ -32,7 +32,7 @@ sub with_text ($text) { return Gemclone::Process->with_text($text) }
 
 subtest 'a run that does not test is no success' => sub {
     my $run = 'use Gemclone::Prove; my $complaint = shift;'
-        . 'exit(Gemclone::Prove->run([], [@ARGV], sub { grep {length} $complaint }) ? 0 : 1)';
+        . 'exit(Gemclone::Prove->run([], [@ARGV], [], sub { grep {length} $complaint }) ? 0 : 1)';
     my %file = (
         good => 'print "1..1\nok 1\n"',
         bad  => 'print "1..1\nnot ok 1\n"',

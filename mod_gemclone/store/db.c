@@ -39,6 +39,9 @@ static const struct {
 /* While Postgres is away, it is looked for so often. */
 #define PROBE_AFTER apr_time_from_msec(250)
 
+/* While Postgres is read-only, connections are made anew so often. */
+#define RENEW_AFTER apr_time_from_msec(250)
+
 /* After Postgres had no connection left for us, we do with those that we have for so long. */
 #define DO_WITH_LESS apr_time_from_sec(1)
 
@@ -52,7 +55,8 @@ struct gc_db_t {
     int working; /* those lent that are connected */
     int ceiling; /* at most so many, until… */
     apr_time_t ceiling_until;
-    apr_time_t reached; /* when a statement was answered last; atomic */
+    apr_time_t reached;  /* when a statement was answered last; atomic */
+    apr_time_t outdated; /* sessions that began before are of a standby; atomic */
     apr_time_t down_until;
     int down;    /* the last attempt to connect failed */
     int probing; /* somebody is at another one */
@@ -65,7 +69,8 @@ struct gc_db_result_t {
 /* What a session of Postgres knows; kept in the connection's pool. A reset makes
  * another session of the same connection. */
 typedef struct {
-    int backend;    /* the process that serves it */
+    int backend; /* the process that serves it */
+    apr_time_t since;
     int is_bounded; /* it ends statements by itself when their time is over */
     unsigned char prepared[GC_SQL_STATEMENTS];
 } session_t;
@@ -221,7 +226,9 @@ static apr_status_t await_opening(gc_db_t *db, apr_time_t deadline)
         left = deadline - apr_time_now();
     }
     granted = !db->opening;
-    db->opening = 1;
+    if (granted) {
+        db->opening = 1;
+    }
     apr_thread_mutex_unlock(db->mutex);
     return granted ? APR_SUCCESS : APR_TIMEUP;
 }
@@ -323,13 +330,15 @@ static session_t *session_of(const gc_db_lease_t *lease)
     apr_pool_userdata_get(&data, key, lease->pool);
     session = data;
     if (!session) {
-        session = apr_pcalloc(lease->pool, sizeof(*session));
+        session = apr_palloc(lease->pool, sizeof(*session));
+        session->backend = -1; /* nobody's: */
         apr_pool_userdata_setn(session, key, NULL, lease->pool);
         PQsetnonblocking(lease->native, 1);
     }
     if (session->backend != backend) {
         memset(session, 0, sizeof(*session));
         session->backend = backend;
+        session->since = apr_time_now();
     }
     return session;
 }
@@ -346,6 +355,12 @@ static int succeeded(const PGresult *result)
     ExecStatusType status = PQresultStatus(result);
 
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+/* read_only_sql_transaction */
+static int is_read_only(const PGresult *result)
+{
+    return strcmp(sqlstate_of(result), "25006") == 0;
 }
 
 /* --- A connection on loan ------------------------------------------------- */
@@ -395,6 +410,40 @@ static int is_stale(PGconn *conn)
     return PQstatus(conn) != CONNECTION_OK;
 }
 
+/* What may not be written to by now may be another server's to write: only a new session finds the
+ * one that can be written to, where DBDParams names several, and that this one can be again. So of
+ * a session that is refused a write all others of its age are given up as well: one that has them
+ * follow one by one would cost each of them a request. Whether it was one of age. */
+static int leave_standby(gc_db_t *db, const gc_db_lease_t *lease)
+{
+    apr_time_t now = apr_time_now();
+
+    if (session_of(lease)->since + RENEW_AFTER > now) {
+        return 0;
+    }
+    __atomic_store_n(&db->outdated, now, __ATOMIC_RELAXED);
+    give_up(lease->native);
+    return 1;
+}
+
+static int is_outdated(const gc_db_t *db, const gc_db_lease_t *lease)
+{
+    return session_of(lease)->since <= __atomic_load_n(&db->outdated, __ATOMIC_RELAXED);
+}
+
+/* Whether it is good for a statement; if not, it is broken now. */
+static int is_good(const gc_db_t *db, const gc_db_lease_t *lease)
+{
+    if (is_stale(lease->native)) {
+        return 0;
+    }
+    if (is_outdated(db, lease)) {
+        give_up(lease->native);
+        return 0;
+    }
+    return is_bounded(db, lease);
+}
+
 /* A connection that was handed back broken is reset by the provider when it is
  * lent again; the end is that of the statement. APR_EAGAIN, with may_wait only: there is none now,
  * but others of ours will be free. */
@@ -410,7 +459,7 @@ static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, apr_time_t end, int ma
         if (rv != APR_SUCCESS) {
             break;
         }
-        if (!is_stale(lease->native) && is_bounded(db, lease)) {
+        if (is_good(db, lease)) {
             note_reach(db, 1);
             note_working(db, 1);
             return APR_SUCCESS;
@@ -581,15 +630,6 @@ static gc_db_result_t *own(apr_pool_t *pool, PGresult *rows)
     return result;
 }
 
-/* What a role may not write to by now may be another server's to write: only a new connection
- * finds the one that can be written to, where DBDParams names several. */
-static void leave_standby(const gc_db_lease_t *lease, const PGresult *error)
-{
-    if (strcmp(sqlstate_of(error), "25006") == 0) {
-        give_up(lease->native);
-    }
-}
-
 static retry_e settle(retry_e retry, gc_sql_e statement)
 {
     return retry != AGAIN_TO_READ ? retry : statements[statement].reads ? AGAIN : FINAL;
@@ -602,15 +642,15 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
 {
     gc_db_lease_t lease;
     apr_status_t rv = borrow(db, pool, deadline, may_wait, &lease);
+    int elsewhere;
 
     *retry = FINAL;
     if (rv != APR_SUCCESS) {
         return rv;
     }
     rv = run_on(&lease, statement, params, deadline_of(db), rows);
-    if (rv == APR_SUCCESS && !succeeded(*rows)) {
-        leave_standby(&lease, *rows);
-    }
+    elsewhere =
+        rv == APR_SUCCESS && !succeeded(*rows) && is_read_only(*rows) && leave_standby(db, &lease);
     give_back(db, &lease);
     if (rv != APR_SUCCESS) {
         *retry = settle(rv == APR_TIMEUP ? FINAL : AGAIN_TO_READ, statement);
@@ -624,7 +664,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     note_answer(db);
     if (!succeeded(*rows)) {
         rv = outcome_of(*rows, retry);
-        *retry = settle(*retry, statement);
+        *retry = elsewhere ? AGAIN : settle(*retry, statement);
         if (*retry == FINAL) {
             log_refusal(db, statement, *rows, rv);
         }

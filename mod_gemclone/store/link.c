@@ -3,7 +3,11 @@
  */
 #include "link.h"
 
+#include <event2/dns.h>
+#include <event2/util.h>
+#include <apr_strings.h>
 #include <hiredis/adapters/libevent.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -20,12 +24,18 @@ enum { EAR, VOICE, CONNECTIONS };
 
 struct gc_link_t {
     struct event_base *base;
+    gc_redis_t *redis;
     const gc_redis_options_t *options;
     gc_link_listener_t *listeners;
     redisAsyncContext *connections[CONNECTIONS];
     struct event *timer;
     long long ear_id; /* as Redis knows that client; 0: not known yet */
     int unanswered;   /* beats */
+    struct evdns_base *dns;
+    struct evdns_getaddrinfo_request *lookup; /* or NULL: none is under way that takes time */
+    int looking;
+    unsigned attempts;              /* to connect to what was looked up */
+    char address[GC_REDIS_ADDRESS]; /* of this attempt */
 };
 
 static void tell_lost(gc_link_t *l)
@@ -93,11 +103,14 @@ static void keep_alive(int fd)
 
 static void connected_cb(const redisAsyncContext *c, int status)
 {
-    if (c->data && status == REDIS_OK && ((gc_link_t *)c->data)->options->host) {
+    gc_link_t *l = c->data;
+
+    if (l && status == REDIS_OK && l->options->host) {
         keep_alive(c->c.fd);
+        gc_redis_set_address(l->redis, l->address);
     }
-    if (c->data && status != REDIS_OK) {
-        forget(c->data, c);
+    if (l && status != REDIS_OK) {
+        forget(l, c);
     }
 }
 
@@ -169,7 +182,7 @@ static int open_one(gc_link_t *l, int which)
 {
     const gc_redis_options_t *o = l->options;
     redisAsyncContext *c =
-        o->path ? redisAsyncConnectUnix(o->path) : redisAsyncConnect(o->host, o->port);
+        o->path ? redisAsyncConnectUnix(o->path) : redisAsyncConnect(l->address, o->port);
 
     if (!c) {
         return 0;
@@ -196,6 +209,86 @@ static void open_both(gc_link_t *l)
     }
 }
 
+/* Several addresses are tried in turn, one each time. */
+static void choose(gc_link_t *l, const struct evutil_addrinfo *found)
+{
+    const struct evutil_addrinfo *each;
+    unsigned count = 0, chosen;
+
+    for (each = found; each; each = each->ai_next) {
+        count++;
+    }
+    chosen = l->attempts++ % count;
+    for (each = found; chosen > 0; each = each->ai_next) {
+        chosen--;
+    }
+    if (getnameinfo(each->ai_addr, each->ai_addrlen, l->address, sizeof(l->address), NULL, 0,
+                    NI_NUMERICHOST)
+        != 0) {
+        *l->address = '\0';
+    }
+}
+
+static void found_cb(int failed, struct evutil_addrinfo *found, void *baton)
+{
+    gc_link_t *l = baton;
+
+    l->looking = 0;
+    l->lookup = NULL;
+    if (failed || !found) {
+        return;
+    }
+    choose(l, found);
+    evutil_freeaddrinfo(found);
+    if (*l->address) {
+        open_both(l);
+    }
+}
+
+static void stop_looking(gc_link_t *l)
+{
+    if (l->lookup) {
+        evdns_getaddrinfo_cancel(l->lookup);
+    }
+    if (l->dns) {
+        evdns_base_free(l->dns, 0);
+        l->dns = NULL;
+    }
+}
+
+/* With the servers and hosts that the machine has now. */
+static void look_up(gc_link_t *l)
+{
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    struct evdns_getaddrinfo_request *lookup;
+
+    stop_looking(l);
+    l->dns = evdns_base_new(l->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (!l->dns) {
+        return;
+    }
+    /* Where that fails, the hosts file has been read all the same. */
+    (void)evdns_base_resolv_conf_parse(l->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+    l->looking = 1;
+    lookup = evdns_getaddrinfo(l->dns, l->options->host, NULL, &hints, found_cb, l);
+    if (l->looking) {
+        l->lookup = lookup; /* it is not over yet */
+    }
+}
+
+static void begin(gc_link_t *l)
+{
+    const char *host = l->options->host;
+
+    if (host && !gc_redis_is_address(host)) {
+        look_up(l);
+    } else {
+        apr_cpystrn(l->address, host ? host : "", sizeof(l->address));
+        open_both(l);
+    }
+}
+
 static void beat_cb(evutil_socket_t fd, short what, void *baton)
 {
     gc_link_t *l = baton;
@@ -205,8 +298,8 @@ static void beat_cb(evutil_socket_t fd, short what, void *baton)
     if (l->unanswered > 1) {
         lose(l);
     }
-    if (!l->connections[EAR]) {
-        open_both(l);
+    if (!l->connections[EAR] && !l->looking) {
+        begin(l);
     }
     if (l->connections[VOICE]) {
         l->unanswered++;
@@ -242,17 +335,19 @@ static apr_status_t stop_cb(void *baton)
     gc_link_t *l = baton;
 
     lose(l);
+    stop_looking(l);
     event_free(l->timer);
     return APR_SUCCESS;
 }
 
-apr_status_t gc_loop_link_start(apr_pool_t *pool, struct event_base *base,
-                                const gc_redis_options_t *options, gc_link_t **link)
+apr_status_t gc_loop_link_start(apr_pool_t *pool, struct event_base *base, gc_redis_t *redis,
+                                gc_link_t **link)
 {
     gc_link_t *l = apr_pcalloc(pool, sizeof(*l));
 
     l->base = base;
-    l->options = options;
+    l->redis = redis;
+    l->options = gc_redis_options(redis);
     l->timer = event_new(base, -1, EV_PERSIST, beat_cb, l);
     if (!l->timer) {
         return APR_ENOMEM;

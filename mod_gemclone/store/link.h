@@ -2,7 +2,8 @@
  * The loop's own talk with Redis: two connections, of which one listens to
  * channels and the other speaks, since over RESP2 none can do both. The voice
  * proves by PING, each second, that Redis still answers. If either is lost both
- * are made anew.
+ * are made anew. A host's name is looked up each time, without blocking anybody,
+ * and what was found is told to the threads that block (redis.h).
  */
 #ifndef GC_LINK_H
 #define GC_LINK_H
@@ -29,10 +30,10 @@ struct gc_link_listener_t {
 
 typedef struct gc_link_t gc_link_t;
 
-/* Runs on the loop until the pool is cleared, which must happen on its thread; options must
+/* Runs on the loop until the pool is cleared, which must happen on its thread; redis must
  * live as long. Listeners are added before the loop goes on, and not removed. */
 GC_MUST_CHECK apr_status_t gc_loop_link_start(apr_pool_t *pool, struct event_base *base,
-                                              const gc_redis_options_t *options, gc_link_t **link);
+                                              gc_redis_t *redis, gc_link_t **link);
 void gc_loop_link_listen(gc_link_t *link, gc_link_listener_t *listener);
 
 /* Says something; reply(context, redisReply or NULL, baton) may be NULL. Nothing is said while

@@ -7,6 +7,7 @@
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 #include <apr_uri.h>
+#include <arpa/inet.h>
 #include <hiredis/hiredis.h>
 #include <poll.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct gc_redis_t {
     int idle_count, open_count;
     apr_time_t down_until;
     int down;
+    char address[GC_REDIS_ADDRESS]; /* of the host; empty: not known yet */
 };
 
 apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_options_t *options)
@@ -67,10 +69,9 @@ static struct timeval timeval_of(apr_interval_time_t interval)
 /* Sends a command and waits for its reply; NULL: the connection is of no more use.
  * hiredis bounds each read, but not their sum: a reply that trickles would hold the
  * caller for as long as it likes. */
-static redisReply *converse(const gc_redis_options_t *o, redisContext *context, int argc,
-                            const char **argv, const size_t *lens)
+static redisReply *converse(redisContext *context, apr_time_t deadline, int argc, const char **argv,
+                            const size_t *lens)
 {
-    apr_time_t deadline = apr_time_now() + o->timeout;
     void *reply = NULL;
     int sent = redisAppendCommandArgv(context, argc, argv, lens) != REDIS_OK;
 
@@ -89,9 +90,9 @@ static redisReply *converse(const gc_redis_options_t *o, redisContext *context, 
     return reply;
 }
 
-static int accepted(const gc_redis_options_t *o, redisContext *context, int argc, const char **argv)
+static int accepted(redisContext *context, apr_time_t deadline, int argc, const char **argv)
 {
-    redisReply *reply = converse(o, context, argc, argv, NULL);
+    redisReply *reply = converse(context, deadline, argc, argv, NULL);
     int good = reply && reply->type != REDIS_REPLY_ERROR;
 
     if (reply) {
@@ -100,26 +101,29 @@ static int accepted(const gc_redis_options_t *o, redisContext *context, int argc
     return good;
 }
 
-static int sign_in(const gc_redis_options_t *o, redisContext *context)
+static int sign_in(const gc_redis_options_t *o, redisContext *context, apr_time_t deadline)
 {
     char database[8];
     const char *auth[] = {"AUTH", o->username ? o->username : o->password, o->password};
     const char *select[] = {"SELECT", database};
 
     apr_snprintf(database, sizeof(database), "%d", o->database);
-    return (!o->password || accepted(o, context, o->username ? 3 : 2, auth))
-           && (!o->database || accepted(o, context, 2, select));
+    return (!o->password || accepted(context, deadline, o->username ? 3 : 2, auth))
+           && (!o->database || accepted(context, deadline, 2, select));
 }
 
-static redisContext *open_connection(const gc_redis_options_t *o)
+/* *deadline: of the sign-in, and of what comes after it. */
+static redisContext *open_connection(const gc_redis_options_t *o, const char *address,
+                                     apr_time_t *deadline)
 {
     struct timeval connect = timeval_of(o->connect_timeout), command = timeval_of(o->timeout);
     redisContext *context = o->path ? redisConnectUnixWithTimeout(o->path, connect)
-                                    : redisConnectWithTimeout(o->host, o->port, connect);
+                                    : redisConnectWithTimeout(address, o->port, connect);
 
+    *deadline = apr_time_now() + o->timeout;
     if (context
         && (context->err || redisSetTimeout(context, command) != REDIS_OK
-            || !sign_in(o, context))) {
+            || !sign_in(o, context, *deadline))) {
         redisFree(context);
         context = NULL;
     }
@@ -165,7 +169,8 @@ static void note_success(gc_redis_t *redis)
 
 static int may_try(const gc_redis_t *redis)
 {
-    return !redis->down || apr_time_now() >= redis->down_until;
+    return (redis->options.path || *redis->address)
+           && (!redis->down || apr_time_now() >= redis->down_until);
 }
 
 static int is_exhausted(const gc_redis_t *redis)
@@ -174,10 +179,9 @@ static int is_exhausted(const gc_redis_t *redis)
 }
 
 /* Under the mutex: who insists waits until a connection is free, or may be opened. */
-static void wait_for_turn(gc_redis_t *redis)
+static void wait_for_turn(gc_redis_t *redis, apr_time_t deadline)
 {
-    apr_time_t deadline = apr_time_now() + redis->options.timeout;
-    apr_interval_time_t left = redis->options.timeout;
+    apr_interval_time_t left = deadline - apr_time_now();
 
     while (may_try(redis) && is_exhausted(redis) && left > 0) {
         (void)apr_thread_cond_timedwait(redis->freed, redis->mutex, left);
@@ -185,15 +189,18 @@ static void wait_for_turn(gc_redis_t *redis)
     }
 }
 
-/* A connection, or NULL: none is to be had. */
-static redisContext *checkout(gc_redis_t *redis, int insists)
+/* A connection, or NULL: none is to be had; and until when one may talk over it. */
+static redisContext *checkout(gc_redis_t *redis, int insists, apr_time_t *deadline)
 {
+    char address[GC_REDIS_ADDRESS];
     redisContext *context = NULL;
     int may_open = 0;
 
+    *deadline = apr_time_now() + redis->options.timeout;
+
     apr_thread_mutex_lock(redis->mutex);
     if (insists) {
-        wait_for_turn(redis);
+        wait_for_turn(redis, *deadline);
     }
     if (may_try(redis) && !is_exhausted(redis)) {
         if (redis->down) {
@@ -206,11 +213,12 @@ static redisContext *checkout(gc_redis_t *redis, int insists)
             context = redis->idle[--redis->idle_count];
         }
     }
+    memcpy(address, redis->address, sizeof(address));
     apr_thread_mutex_unlock(redis->mutex);
     if (!may_open) {
         return context;
     }
-    context = open_connection(&redis->options);
+    context = open_connection(&redis->options, address, deadline);
     if (!context) {
         apr_thread_mutex_lock(redis->mutex);
         redis->open_count--;
@@ -247,12 +255,13 @@ static apr_status_t free_reply_cb(void *reply)
 static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int insists, int argc,
                         const char **argv, const size_t *lens, redisReply **reply)
 {
-    redisContext *context = checkout(redis, insists);
+    apr_time_t deadline;
+    redisContext *context = checkout(redis, insists, &deadline);
 
     if (!context) {
         return APR_EGENERAL;
     }
-    *reply = converse(&redis->options, context, argc, argv, lens);
+    *reply = converse(context, deadline, argc, argv, lens);
     checkin(redis, context);
     if (*reply) {
         apr_pool_cleanup_register(pool, *reply, free_reply_cb, apr_pool_cleanup_null);
@@ -323,6 +332,25 @@ static apr_status_t destroy_cb(void *baton)
     return APR_SUCCESS;
 }
 
+const gc_redis_options_t *gc_redis_options(const gc_redis_t *redis)
+{
+    return &redis->options;
+}
+
+int gc_redis_is_address(const char *host)
+{
+    struct in6_addr parsed; /* room for either */
+
+    return inet_pton(AF_INET, host, &parsed) == 1 || inet_pton(AF_INET6, host, &parsed) == 1;
+}
+
+void gc_redis_set_address(gc_redis_t *redis, const char *address)
+{
+    apr_thread_mutex_lock(redis->mutex);
+    apr_cpystrn(redis->address, address, sizeof(redis->address));
+    apr_thread_mutex_unlock(redis->mutex);
+}
+
 apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options,
                              gc_redis_t **redis)
 {
@@ -337,6 +365,9 @@ apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options
         return rv;
     }
     r->options = *options;
+    if (options->host && gc_redis_is_address(options->host)) {
+        gc_redis_set_address(r, options->host);
+    }
     r->idle = apr_pcalloc(pool, sizeof(r->idle[0]) * (apr_size_t)options->connections);
     apr_pool_cleanup_register(pool, r, destroy_cb, apr_pool_cleanup_null);
     *redis = r;

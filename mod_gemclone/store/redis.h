@@ -17,7 +17,7 @@ typedef struct gc_redis_options_t {
     int port;
     int database;
     const char *username, *password; /* or NULL */
-    apr_interval_time_t timeout;     /* of one command */
+    apr_interval_time_t timeout;     /* of one command, with a sign-in before it */
     apr_interval_time_t connect_timeout;
     int connections; /* at most so many at once */
     const gc_log_t *log;
@@ -29,9 +29,21 @@ typedef struct gc_redis_t gc_redis_t;
 GC_MUST_CHECK apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url,
                                               gc_redis_options_t *options);
 
-/* Connects to nothing yet. Freed with the pool. */
+/* Connects to nothing yet. Freed with the pool. Names are not looked up here, where nobody could
+ * bound it: with a host that is one, every call fails until gc_redis_set_address. */
 GC_MUST_CHECK apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options,
                                            gc_redis_t **redis);
+
+/* As they were given. */
+const gc_redis_options_t *gc_redis_options(const gc_redis_t *redis);
+
+enum { GC_REDIS_ADDRESS = 64 };
+
+/* Where new connections go: a numeric address, shorter than GC_REDIS_ADDRESS. */
+void gc_redis_set_address(gc_redis_t *redis, const char *address);
+
+/* Whether a host is an address by itself. */
+int gc_redis_is_address(const char *host);
 
 typedef struct gc_redis_value_t {
     const char *data; /* NULL: there is no such key */

@@ -18,7 +18,8 @@ enum {
     WAIT_MS = 3000,
     SLOW_MS = 400, /* what a busy machine may add to anything */
     CALLERS = 6,
-    TRIES = 3, /* db.c's */
+    TRIES = 3,      /* db.c's */
+    RENEW_MS = 250, /* also */
 };
 
 static apr_pool_t *pool; /* of one test */
@@ -35,7 +36,7 @@ static struct {
     int prepare_good;
     int connected, prepared, run;
     int bounded, timeout_ms; /* statement_timeout: how often it was set, to what */
-    char bound[4096]; /* the last Bind message */
+    char bound[4096];        /* the last Bind message */
     size_t bound_len;
     pthread_t threads[64]; /* one a connection, after the first, which accepts */
     int fds[64], thread_count;
@@ -392,6 +393,7 @@ static struct {
     int fails;    /* open does */
     int delay_ms; /* which takes so long */
     int opens, closes, lent, most;
+    int opening, most_opening;
     apr_time_t last_open;
     int ceiling; /* the server has no more connections for us; 0: it has */
 } provider = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -408,6 +410,9 @@ static int take_idle(gc_db_lease_t *lease, int *fails)
 
     pthread_mutex_lock(&provider.mutex);
     provider.opens++;
+    if (++provider.opening > provider.most_opening) {
+        provider.most_opening = provider.opening;
+    }
     *fails = provider.fails;
     delay_ms = provider.delay_ms;
     if (!*fails && provider.idle_count > 0) {
@@ -422,6 +427,9 @@ static int take_idle(gc_db_lease_t *lease, int *fails)
     }
     pthread_mutex_unlock(&provider.mutex);
     apr_sleep(MS(delay_ms));
+    pthread_mutex_lock(&provider.mutex);
+    provider.opening--;
+    pthread_mutex_unlock(&provider.mutex);
     return found;
 }
 
@@ -464,7 +472,7 @@ static void provider_reset(void)
         finish(&provider.idle[--provider.idle_count]);
     }
     provider.fails = provider.delay_ms = provider.opens = provider.closes = provider.lent =
-        provider.most = provider.ceiling = 0;
+        provider.most = provider.most_opening = provider.ceiling = 0;
 }
 
 /* --- Running ---------------------------------------------------------------- */
@@ -760,7 +768,6 @@ static void test_outcomes(void **state)
         {"E40P01", GC_EUNAVAILABLE, TRIES, ""},
         {"E26000", GC_EUNAVAILABLE, TRIES, ""},
         {"E0A000", GC_EUNAVAILABLE, TRIES, ""},
-        {"E25006", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E53300", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E53100", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E55P03", GC_EUNAVAILABLE, 1, "GEM0203 "},
@@ -790,7 +797,7 @@ static void test_outcomes(void **state)
         SCRIPT("CSELECT 0"); /* the connection is as good as before */
         assert_int_equal(run(), APR_SUCCESS);
     }
-    assert_int_equal(seen(&backend.connected), 2); /* one for E25006: see leave_standby */
+    assert_int_equal(seen(&backend.connected), 1);
     assert_int_equal(provider.opens, provider.closes);
 }
 
@@ -1121,6 +1128,38 @@ static void test_bound_of_waiting(void **state)
     check_logged("GEM0206 GEM0206 GEM0206 GEM0206 ");
 }
 
+/* mod_dbd's lock is never waited for: they take turns at it, */
+static void test_one_opens(void **state)
+{
+    caller_t callers[CALLERS];
+
+    (void)state;
+    options.connections = CALLERS;
+    create();
+    provider.delay_ms = 50;
+    run_callers(callers);
+    assert_int_equal(count_good(callers), CALLERS);
+    assert_int_equal(provider.most_opening, 1);
+    check_logged("");
+}
+
+/* and wait no longer for that than for a connection. */
+static void test_bound_of_opening(void **state)
+{
+    caller_t callers[CALLERS];
+
+    (void)state;
+    options.connections = CALLERS;
+    options.wait = MS(50);
+    create();
+    provider.delay_ms = 600;
+    run_callers(callers);
+    assert_int_equal(count_good(callers), 1);
+    assert_int_equal(count_slow(callers, 500), 1);
+    assert_int_equal(provider.opens, 1);
+    check_logged("GEM0206 GEM0206 GEM0206 GEM0206 GEM0206 ");
+}
+
 /* Of those that come while it is away one looks, however long that takes; the others do not wait.
  */
 static void test_one_looks(void **state)
@@ -1155,6 +1194,43 @@ static void test_waiting_when_it_goes(void **state)
     assert_int_equal(count_slow(callers, 200 + SLOW_MS), 0);
     assert_int_equal(provider.opens, 1);
     check_logged("GEM0201 ");
+}
+
+/* A session that may not write costs no request, and takes those of its age along; */
+static void test_read_only(void **state)
+{
+    caller_t callers[CALLERS];
+    int before;
+
+    (void)state;
+    SCRIPT("P50");
+    run_callers(callers);
+    apr_sleep(MS(RENEW_MS + 50));
+    before = seen(&backend.connected);
+    assert_in_range(before, 1, CONNECTIONS);
+    SCRIPT("E25006", "CSELECT 0");
+    assert_int_equal(run(), APR_SUCCESS);
+    SCRIPT("P50");
+    run_callers(callers);
+    assert_int_equal(count_good(callers), CALLERS);
+    assert_in_range(seen(&backend.connected), before + 1, before + CONNECTIONS);
+    assert_int_equal(provider.idle_count, seen(&backend.connected) - before);
+    check_logged("");
+}
+
+/* but while there are no others it is not asked for a new one each time. */
+static void test_read_only_for_long(void **state)
+{
+    apr_time_t began = apr_time_now();
+    int i;
+
+    (void)state;
+    SCRIPT("E25006");
+    for (i = 0; i < 50; i++) {
+        assert_int_equal(run(), GC_EUNAVAILABLE);
+    }
+    assert_in_range(seen(&backend.connected), 1, 1 + (apr_time_now() - began) / MS(RENEW_MS));
+    forget_logged();
 }
 
 /* --- The frame --------------------------------------------------------------- */
@@ -1230,6 +1306,10 @@ int main(void)
         DB_TEST(test_bound_of_loans),
         DB_TEST(test_no_more_connections),
         DB_TEST(test_bound_of_waiting),
+        DB_TEST(test_read_only),
+        DB_TEST(test_read_only_for_long),
+        DB_TEST(test_one_opens),
+        DB_TEST(test_bound_of_opening),
         DB_TEST(test_one_looks),
         DB_TEST(test_waiting_when_it_goes),
     };

@@ -7,6 +7,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -54,11 +55,14 @@ static void hears_cb(void *baton, int hears)
 
 static const gc_tracking_handler_t handler = {changed_cb, hears_cb, &heard};
 
+static gc_redis_t *redis;
+
 static void start(void)
 {
     gc_link_t *link;
 
-    assert_int_equal(gc_loop_link_start(pool, base, &options, &link), APR_SUCCESS);
+    assert_int_equal(gc_redis_create(pool, &options, &redis), APR_SUCCESS);
+    assert_int_equal(gc_loop_link_start(pool, base, redis, &link), APR_SUCCESS);
     gc_loop_tracking_start(pool, link, PREFIX, &handler);
 }
 
@@ -439,6 +443,39 @@ static int finds(gc_cache_t *cache, const gc_uuid_t *user, const char *body)
     return 0;
 }
 
+/* A port of the loopback that nobody has. */
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* The loop looks it up, and tells the threads that may block where Redis is. */
+static void test_host_by_name(void **state)
+{
+    gc_redis_t *nowhere;
+
+    (void)state;
+    options.path = NULL;
+    options.host = "localhost";
+    options.port = free_port();
+    TELL("CONFIG SET port %d", options.port);
+    start();
+    assert_int_equal(gc_redis_ping(redis, pool), APR_EGENERAL); /* it does not know yet */
+    until_hears("1");
+    assert_int_equal(gc_redis_ping(redis, pool), APR_SUCCESS);
+    TELL("SET " PREFIX "a 1");
+    assert_int_equal(gc_redis_create(pool, &options, &nowhere), APR_SUCCESS);
+    assert_int_equal(gc_redis_ping(nowhere, pool), APR_EGENERAL);
+    check_logged("");
+}
+
 /* Another host's change makes this host's near copy void; and so does losing Redis. */
 static void test_cache_of_another_host(void **state)
 {
@@ -450,7 +487,8 @@ static void test_cache_of_another_host(void **state)
     const char *prefix = gc_cache_version_prefix(here, pool);
 
     (void)state;
-    assert_int_equal(gc_loop_link_start(pool, base, &options, &link), APR_SUCCESS);
+    assert_int_equal(gc_redis_create(pool, &options, &redis), APR_SUCCESS);
+    assert_int_equal(gc_loop_link_start(pool, base, redis, &link), APR_SUCCESS);
     gc_loop_tracking_start(pool, link, prefix, &to_cache);
     until_hears("1");
     assert_false(finds(here, &user, "old")); /* that made a version */
@@ -535,6 +573,7 @@ int main(void)
         TRACKING_TEST(test_not_subscribed_yet),
         TRACKING_TEST(test_not_tracking_yet),
         TRACKING_TEST(test_no_id_yet),
+        TRACKING_TEST(test_host_by_name),
         TRACKING_TEST(test_cache_of_another_host),
     };
 

@@ -5,16 +5,19 @@ use Mojo::Base 'TAP::Harness', -signatures;
 
 use App::Prove;
 
-my $at_end;
+use constant JOBS => 2;
+
+my ($at_end, $in_turn);
 
 # The tests that these arguments of prove name; none is all of them.
 sub named ($class, @arguments) { return @{$class->_prove(@arguments)->argv} }
 
-# Runs prove in this process with its own arguments, on @$files where these name none; $check is called after
-# the last test and returns complaints. True when all is well.
-sub run ($class, $arguments, $files, $check) {
-    $at_end = $check;
-    my $prove = $class->_prove(@$arguments);
+# Runs prove in this process with its own arguments, on @$files where these name none, JOBS of them at a time but for
+# those in @$one_by_one, of which there is never more than one; $check is called after the last test and returns
+# complaints. True when all is well.
+sub run ($class, $arguments, $files, $one_by_one, $check) {
+    ($at_end, $in_turn) = ($check, $one_by_one);
+    my $prove = $class->_prove('--jobs', JOBS, @$arguments);
     $prove->argv([@$files]) unless @{$prove->argv};
     return _nothing() unless @{$prove->argv};    # of which prove makes everything below t/
     return $prove->run;
@@ -32,7 +35,9 @@ sub _nothing () {
 }
 
 sub _initialize ($self, $arguments) {
-    return $self->SUPER::_initialize({%$arguments, aggregator_class => 'Gemclone::Prove::Tally'});
+    my @in_turn = @{$in_turn // []} ? {seq => $in_turn} : ();
+    return $self->SUPER::_initialize(
+        {%$arguments, rules => {par => [@in_turn, '**']}, aggregator_class => 'Gemclone::Prove::Tally'});
 }
 
 sub aggregate_tests ($self, $tally, @tests) {

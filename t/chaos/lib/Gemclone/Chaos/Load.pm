@@ -7,17 +7,41 @@ use Gemclone::Client;
 use Mojo::IOLoop;
 use Mojo::JSON qw(encode_json);
 use Mojo::UserAgent;
-use Time::HiRes qw(time);
+use POSIX qw(WNOHANG);
+use Time::HiRes qw(sleep time);
 
 use constant {ROOMS_PER_USER => 3, PAUSE => 0.8, RETRY => 0.25, PATIENCE => 8, TURNS => 40};
 
 # urls: of the hosts; rooms: how many; file: what was accepted is written to it, a JSON object a line
 has [qw(urls rooms seed file)];
+has pid => undef;    # once it is launched
 has ua => sub { Mojo::UserAgent->new(max_connections => 20, connect_timeout => 2, inactivity_timeout => PATIENCE,
     request_timeout => PATIENCE) };
 
 # What some prompts do to Gemini by themselves; the others are answered.
 my @ODD = ('[[status=503]] [[times=1]]', '[[cut=2]] [[times=1]]', '[[reset=1]] [[times=1]]', '[[status=400]]');
+
+# Runs it in a process of its own: it goes on while the caller waits for servers.
+sub launch ($self) {
+    my $pid = fork // die "cannot fork: $!\n";
+    return $self->pid($pid) if $pid;
+    my $ok = eval { $self->run; 1 };
+    print STDERR $@ unless $ok;
+    POSIX::_exit($ok ? 0 : 1);
+}
+
+# Has it end: each room's last prompt is sent until it is accepted. True when it did within so many seconds.
+sub end ($self, $patience) {
+    my ($pid, $until) = ($self->pid, time + $patience);
+    kill TERM => $pid;
+    while (time < $until) {
+        return $? == 0 if waitpid($pid, WNOHANG) == $pid;
+        sleep 0.05;
+    }
+    kill KILL => $pid;
+    waitpid $pid, 0;
+    return 0;
+}
 
 # Until SIGTERM, and then until all that was begun is accepted.
 sub run ($self) {

@@ -8,7 +8,7 @@ use List::Util qw(max sum0);
 use Mojo::File qw(path);
 use Mojo::JSON qw(decode_json);
 
-# faults: a Gemclone::Chaos::Faults that has run; load_ended: each room's last prompt was accepted
+# faults: a Gemclone::Chaos::Faults that has run, if any; load_ended: each room's last prompt was accepted
 has [qw(faults load_ended)];
 has complaints => sub { [] };
 has accepted => sub { {} };    # by the prompt's id
@@ -89,7 +89,7 @@ sub _look_at_rooms ($self, $rows) {
 sub _measure ($self, $rows) {
     my @prompts = grep { $_->{ended} } @$rows;
     $self->waited(max(0, map { $_->{ended} - $_->{accepted} } @prompts));
-    for my $event (@{$self->faults->events}) {
+    for my $event ($self->faults ? @{$self->faults->events} : ()) {
         my ($kind, $over) = @$event;
         my @owed = grep { $_->{accepted} < $over && $_->{ended} > $over } @prompts;
         push @{$self->recovery->{$kind}}, max(0, map { $_->{ended} - $over } @owed);
