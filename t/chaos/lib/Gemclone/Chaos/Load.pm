@@ -21,11 +21,14 @@ has ua => sub { Mojo::UserAgent->new(max_connections => 20, connect_timeout => 2
 # What some prompts do to Gemini by themselves; the others are answered.
 my @ODD = ('[[status=503]] [[times=1]]', '[[cut=2]] [[times=1]]', '[[reset=1]] [[times=1]]', '[[status=400]]');
 
-# Runs it in a process of its own: it goes on while the caller waits for servers.
+# Runs it in a process of its own, once there are users and rooms: it goes on while the caller waits for servers.
 sub launch ($self) {
+    srand $self->seed;
+    my @users = map { Gemclone::Client->new_user(url => $self->urls->[0]) } 1 .. $self->rooms / ROOMS_PER_USER;
+    my @rooms = map { my $user = $_; map { {user => $user, id => $user->room, sent => 0} } 1 .. ROOMS_PER_USER } @users;
     my $pid = fork // die "cannot fork: $!\n";
     return $self->pid($pid) if $pid;
-    my $ok = eval { $self->run; 1 };
+    my $ok = eval { $self->_run(@rooms); 1 };
     print STDERR $@ unless $ok;
     POSIX::_exit($ok ? 0 : 1);
 }
@@ -44,12 +47,9 @@ sub end ($self, $patience) {
 }
 
 # Until SIGTERM, and then until all that was begun is accepted.
-sub run ($self) {
-    srand $self->seed;
+sub _run ($self, @rooms) {
     open $self->{out}, '>:utf8', $self->file or die $self->file . ": $!\n";
     $self->{out}->autoflush(1);
-    my @users = map { Gemclone::Client->new_user(url => $self->urls->[0]) } 1 .. $self->rooms / ROOMS_PER_USER;
-    my @rooms = map { my $user = $_; map { {user => $user, id => $user->room, sent => 0} } 1 .. ROOMS_PER_USER } @users;
     local $SIG{TERM} = sub { $self->{ends} = 1 };
     my $tick = Mojo::IOLoop->recurring(0.1 => sub { });    # a signal is noticed in time
     $self->{open} = @rooms;
