@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the tests of store/ share: a sink of log messages, and a Redis of their own.
+ * What the tests of store/ share: a Redis of their own.
  *
  * The server is the one of package redis-tools, on a Unix socket in a new directory; it dies with
  * the test at the latest. Without that program the tests fail.
@@ -26,55 +26,10 @@
 #include <cmocka.h>
 #include <hiredis/hiredis.h>
 
-#include "core/log.h"
+#include "log_support.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MS(n) apr_time_from_msec(n)
-
-/* --- Log ------------------------------------------------------------------- */
-
-static struct {
-    pthread_mutex_t mutex;
-    char ids[4096]; /* "GEM0301 GEM0302 ": what was logged, in order */
-} logged = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static inline int log_enabled_cb(void *baton, gc_log_level_e level)
-{
-    (void)baton, (void)level;
-    return 1;
-}
-
-static inline void log_write_cb(void *baton, gc_log_level_e level, const char *id, const char *text)
-{
-    size_t len;
-
-    (void)baton, (void)level, (void)text;
-    pthread_mutex_lock(&logged.mutex);
-    len = strlen(logged.ids);
-    snprintf(logged.ids + len, sizeof(logged.ids) - len, "%s ", id);
-    pthread_mutex_unlock(&logged.mutex);
-}
-
-static const gc_log_t log_sink = {log_enabled_cb, log_write_cb, NULL};
-
-/* What was logged since the last call. */
-static inline void check_logged(const char *ids)
-{
-    char taken[sizeof(logged.ids)];
-
-    pthread_mutex_lock(&logged.mutex);
-    memcpy(taken, logged.ids, sizeof(taken));
-    logged.ids[0] = '\0';
-    pthread_mutex_unlock(&logged.mutex);
-    assert_string_equal(taken, ids);
-}
-
-static inline void forget_logged(void)
-{
-    pthread_mutex_lock(&logged.mutex);
-    logged.ids[0] = '\0';
-    pthread_mutex_unlock(&logged.mutex);
-}
 
 /* --- Time ------------------------------------------------------------------ */
 

@@ -2,19 +2,13 @@
  * Unit tests of who gets which part of a reply: on a loop in its own thread, with viewers that
  * write down what they got. Postgres never answers here.
  */
-#include <pthread.h>
+#include "log_support.h"
+
 #include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <apr_general.h>
-#include <cmocka.h>
 #include <sodium.h>
 
 #include "stream/hub.h"
@@ -344,18 +338,6 @@ static const char *describe_cb(apr_pool_t *scratch, const gc_reply_ref_t *ref,
     return "{}";
 }
 
-static int log_enabled_cb(void *baton, gc_log_level_e level)
-{
-    (void)baton, (void)level;
-    return 0;
-}
-
-static void log_write_cb(void *baton, gc_log_level_e level, const char *id, const char *said)
-{
-    (void)baton, (void)level, (void)id, (void)said;
-}
-
-static const gc_log_t log_sink = {log_enabled_cb, log_write_cb, NULL};
 static apr_pool_t *loop_pool;
 static apr_status_t started;
 static gc_db_t *db;

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Unit tests of the circuit breaker: which key is asked, and when none is.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include "log_support.h"
 
 #include <apr_general.h>
 #include <apr_pools.h>
 #include <apr_strings.h>
-#include <cmocka.h>
 #include <sodium.h>
 
 #include "work/breaker.h"
@@ -23,27 +17,6 @@
 enum { FAULTS = 3, REST_MS = 60 };
 
 static apr_pool_t *pool;
-static char logged[1024];
-
-static int log_enabled_cb(void *baton, gc_log_level_e level)
-{
-    (void)baton, (void)level;
-    return 1;
-}
-
-static void log_write_cb(void *baton, gc_log_level_e level, const char *id, const char *text)
-{
-    (void)baton, (void)level, (void)text;
-    snprintf(logged + strlen(logged), sizeof(logged) - strlen(logged), "%s ", id);
-}
-
-static const gc_log_t log_sink = {log_enabled_cb, log_write_cb, NULL};
-
-static void check_logged(const char *expected)
-{
-    assert_string_equal(logged, expected);
-    *logged = '\0';
-}
 
 static gc_breaker_t *make(int keys, int faults)
 {
@@ -285,7 +258,7 @@ static void test_off(void **state)
 static int setup(void **state)
 {
     (void)state;
-    *logged = '\0';
+    forget_logged();
     return apr_pool_create(&pool, NULL) == APR_SUCCESS ? 0 : -1;
 }
 
