@@ -69,7 +69,6 @@ struct gc_db_result_t {
 /* What a session of Postgres knows; kept in the connection's pool. A reset makes
  * another session of the same connection. */
 typedef struct {
-    int backend; /* the process that serves it */
     apr_time_t since;
     int is_bounded; /* it ends statements by itself when their time is over */
     unsigned char prepared[GC_SQL_STATEMENTS];
@@ -323,7 +322,6 @@ static apr_status_t collect(PGconn *conn, apr_time_t deadline, PGresult **last)
 static session_t *session_of(const gc_db_lease_t *lease)
 {
     static const char key[] = "gemclone-session";
-    int backend = PQbackendPID(lease->native);
     void *data = NULL;
     session_t *session;
 
@@ -331,14 +329,12 @@ static session_t *session_of(const gc_db_lease_t *lease)
     session = data;
     if (!session) {
         session = apr_palloc(lease->pool, sizeof(*session));
-        session->backend = -1; /* nobody's: */
         apr_pool_userdata_setn(session, key, NULL, lease->pool);
-        PQsetnonblocking(lease->native, 1);
     }
-    if (session->backend != backend) {
+    if (!PQisnonblocking(lease->native)) { /* as libpq leaves one that it has connected anew */
         memset(session, 0, sizeof(*session));
-        session->backend = backend;
         session->since = apr_time_now();
+        PQsetnonblocking(lease->native, 1);
     }
     return session;
 }

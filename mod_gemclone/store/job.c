@@ -24,7 +24,7 @@ static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
 }
 
 apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site, const char *worker,
-                          int most, apr_interval_time_t lease, apr_array_header_t **jobs)
+                          int most, apr_interval_time_t lease, int frees, apr_array_header_t **jobs)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -35,6 +35,7 @@ apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site, const
     gc_db_add_text(&params, worker);
     gc_db_add_int(&params, most);
     gc_db_add_interval(&params, lease);
+    gc_db_add_bool(&params, frees);
     rv = gc_db_run(db, pool, GC_SQL_JOB_CLAIM, &params, &rows);
     if (rv != APR_SUCCESS) {
         return rv;

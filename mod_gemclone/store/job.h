@@ -36,10 +36,11 @@ typedef struct gc_turn_t {
     int tokens; /* of both */
 } gc_turn_t;
 
-/* Takes at most `most` jobs that are due. *jobs is an array of gc_job_t. */
+/* Takes at most `most` jobs that are due; frees: also those of other processes whose lease has
+ * ended. *jobs is an array of gc_job_t. */
 GC_MUST_CHECK apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site,
                                         const char *worker, int most, apr_interval_time_t lease,
-                                        apr_array_header_t **jobs);
+                                        int frees, apr_array_header_t **jobs);
 
 /* The whole turns before the job's that fit into so many tokens, newest first.
  * *turns is an array of gc_turn_t. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/timeval.h"
 #include "core/unit.h"
 
 #define RETRY_AFTER apr_time_from_sec(1)
@@ -58,13 +59,6 @@ apr_status_t gc_redis_url_parse(apr_pool_t *pool, const char *url, gc_redis_opti
 }
 
 /* --- Connections --------------------------------------------------------- */
-
-static struct timeval timeval_of(apr_interval_time_t interval)
-{
-    struct timeval tv = {.tv_sec = apr_time_sec(interval), .tv_usec = apr_time_usec(interval)};
-
-    return tv;
-}
 
 /* Sends a command and waits for its reply; NULL: the connection is of no more use.
  * hiredis bounds each read, but not their sum: a reply that trickles would hold the
@@ -116,7 +110,7 @@ static int sign_in(const gc_redis_options_t *o, redisContext *context, apr_time_
 static redisContext *open_connection(const gc_redis_options_t *o, const char *address,
                                      apr_time_t *deadline)
 {
-    struct timeval connect = timeval_of(o->connect_timeout), command = timeval_of(o->timeout);
+    struct timeval connect = gc_timeval(o->connect_timeout), command = gc_timeval(o->timeout);
     redisContext *context = o->path ? redisConnectUnixWithTimeout(o->path, connect)
                                     : redisConnectWithTimeout(address, o->port, connect);
 

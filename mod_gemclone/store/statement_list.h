@@ -97,7 +97,7 @@ WRITE(TICKET_TAKE,
 WRITE(JOB_CLAIM,
   "SELECT reply_id, room_id, user_id, prompt_id, fence, tries, lost, fallback, "
   "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens, cancelled "
-  "FROM gemclone.job_claim($1, $2, $3, $4)")
+  "FROM gemclone.job_claim($1, $2, $3, $4, $5)")
 READ(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
 WRITE(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3, $4)")
 READ(JOB_CANCELLED, "SELECT reply_id, fence FROM gemclone.jobs WHERE worker = $1 AND cancelled")

@@ -34,6 +34,12 @@ typedef struct {
 
 static void ask_next(gc_ends_t *ends);
 
+/* On the pool: whole texts may be a lot of memory to give back. */
+static void free_batch(void *pool)
+{
+    apr_pool_destroy(pool);
+}
+
 static void answered_cb(void *baton)
 {
     batch_t *b = baton;
@@ -51,7 +57,7 @@ static void answered_cb(void *baton)
     for (i = 0; i < b->refs->nelts; i++) {
         o->answered(o->baton, APR_ARRAY_IDX(b->refs, i, gc_reply_ref_t).reply);
     }
-    apr_pool_destroy(b->pool);
+    gc_companion_push(o->companion, free_batch, b->pool);
     ask_next(ends);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/timeval.h"
 #include "ends.h"
 #include "relay.h"
 #include "replay.h"
@@ -261,14 +262,21 @@ static void drop_slow(gc_hub_t *hub, gc_viewer_t *v)
     end_viewer(v, 1);
 }
 
+void gc_loop_hub_wrote(gc_hub_t *hub, gc_viewer_t *viewer)
+{
+    if (viewer->topic) {
+        viewer->written = apr_time_now();
+        APR_RING_REMOVE(viewer, beat);
+        APR_RING_INSERT_TAIL(&hub->beats, viewer, gc_viewer_t, beat);
+    }
+}
+
 /* Whether it is still there. */
 static int write_frames(gc_hub_t *hub, gc_viewer_t *v, const char *bytes, apr_size_t len)
 {
     int state = v->type->write(v, bytes, len);
 
-    v->written = apr_time_now();
-    APR_RING_REMOVE(v, beat);
-    APR_RING_INSERT_TAIL(&hub->beats, v, gc_viewer_t, beat);
+    gc_loop_hub_wrote(hub, v);
     if (state == GC_VIEWER_FULL && !v->is_full) {
         v->is_full = 1;
         v->full_at = v->topic->len;
@@ -444,6 +452,9 @@ static void sink_text(void *baton, const gc_uuid_t *room, apr_int64_t reply, apr
     gc_hub_t *hub = baton;
     topic_t *t = find_or_make(hub, reply);
 
+    if (t->is_local && fence < t->fence) {
+        return; /* a try that was lost, and does not know it yet */
+    }
     t->ref.room = *room;
     t->is_local = 1;
     t->fence = fence;
@@ -468,12 +479,12 @@ static void tell_end(gc_hub_t *hub, topic_t *t)
     t->follower_count = 0;
 }
 
-static void sink_left(void *baton, apr_int64_t reply, int ended)
+static void sink_left(void *baton, apr_int64_t reply, apr_int64_t fence, int ended)
 {
     gc_hub_t *hub = baton;
     topic_t *t = find(hub, reply);
 
-    if (!t) {
+    if (!t || (t->is_local && fence < t->fence)) {
         return;
     }
     send_text(hub, t);
@@ -784,7 +795,7 @@ static void drain_cb(evutil_socket_t fd, short what, void *baton)
 
 void gc_loop_hub_drain(gc_hub_t *hub, apr_interval_time_t patience)
 {
-    struct timeval tv = {.tv_sec = apr_time_sec(patience), .tv_usec = apr_time_usec(patience)};
+    struct timeval tv = gc_timeval(patience);
 
     if (patience) {
         event_add(hub->drain, &tv);

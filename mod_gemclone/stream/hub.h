@@ -86,6 +86,9 @@ void gc_loop_hub_attach(gc_hub_t *hub, gc_viewer_t *viewer);
 /* The viewer wants no more; end is not called. It need not be attached any more. */
 void gc_loop_hub_detach(gc_hub_t *hub, gc_viewer_t *viewer);
 
+/* A viewer took something of what it was given before. */
+void gc_loop_hub_wrote(gc_hub_t *hub, gc_viewer_t *viewer);
+
 /* A viewer that was full takes more. */
 void gc_loop_hub_ready(gc_hub_t *hub, gc_viewer_t *viewer);
 

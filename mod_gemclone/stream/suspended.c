@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/timeval.h"
 #include "stream_internal.h"
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
@@ -68,7 +69,7 @@ struct gc_suspended_t {
 
 static void wait_writable(gc_suspended_t *s, apr_interval_time_t most)
 {
-    struct timeval tv = {.tv_sec = apr_time_sec(most), .tv_usec = apr_time_usec(most)};
+    struct timeval tv = gc_timeval(most);
 
     event_add(&s->writable, most > 0 ? &tv : NULL);
 }
@@ -391,18 +392,17 @@ static void timer_cb(evutil_socket_t fd, short what, void *baton)
 static void writable_cb(evutil_socket_t fd, short what, void *baton)
 {
     gc_suspended_t *s = baton;
-    apr_time_t now = apr_time_now();
     int state;
 
     (void)fd;
     if (s->state != STREAMING) {
         if (what & EV_WRITE) {
-            s->deadline = now + s->c->base_server->timeout; /* it takes something */
+            s->deadline = apr_time_now() + s->c->base_server->timeout; /* it takes something */
         }
         go_on(s);
         return;
     }
-    s->viewer.written = now;
+    gc_loop_hub_wrote(s->streams->options.hub, &s->viewer);
     state = write_rest(s);
     if (state == GC_VIEWER_READY) {
         gc_loop_hub_ready(s->streams->options.hub, &s->viewer);

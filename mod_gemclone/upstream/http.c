@@ -15,6 +15,8 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include "core/timeval.h"
+
 #define NEVER APR_INT64_MAX
 
 /* The kernel gives a connection up when what was sent stays unacknowledged for so long, or when
@@ -218,6 +220,7 @@ static void finish(gc_http_call_t *call, gc_http_reason_e reason)
         result->text = apr_pstrcat(call->pool, result->text, ": ", call->error, NULL);
     }
     call->state = CALL_OVER;
+    disown(call); /* whoever is told may hand its pool to another thread at once */
     call->handler.on_done(call->baton, result);
     apr_pool_destroy(call->pool);
 }
@@ -239,13 +242,8 @@ static deadline_t next_deadline(const gc_http_call_t *call)
 static void watch(gc_http_call_t *call)
 {
     deadline_t deadline = next_deadline(call);
-    apr_interval_time_t left = deadline.at - now();
-    struct timeval wait = {0, 0};
+    struct timeval wait = gc_timeval(deadline.at - now());
 
-    if (left > 0) {
-        wait.tv_sec = apr_time_sec(left);
-        wait.tv_usec = apr_time_usec(left);
-    }
     if (deadline.at != NEVER) {
         evtimer_add(call->timer, &wait);
     }

@@ -112,7 +112,7 @@ static void add_rest(const circuit_t *circuit, apr_time_t now, gc_breaker_rest_t
     }
 }
 
-int gc_breaker_key(gc_breaker_t *breaker, const char *model, gc_breaker_rest_t *rest)
+gc_breaker_turn_t gc_breaker_take(gc_breaker_t *breaker, const char *model, gc_breaker_rest_t *rest)
 {
     model_t *m = take_model(breaker, model);
     apr_time_t now = apr_time_now();
@@ -125,11 +125,11 @@ int gc_breaker_key(gc_breaker_t *breaker, const char *model, gc_breaker_rest_t *
 
         if (may_be_used(circuit, now)) {
             circuit->probing = circuit->state != CLOSED;
-            return key;
+            return (gc_breaker_turn_t){key, circuit->probing};
         }
         add_rest(circuit, now, rest);
     }
-    return -1;
+    return (gc_breaker_turn_t){.key = -1};
 }
 
 int gc_breaker_has_key(const gc_breaker_t *breaker, const char *model)
@@ -180,14 +180,14 @@ static void close_circuit(gc_breaker_t *b, const model_t *m, int key)
 }
 
 /* Calls that were out when the circuit opened tell nothing new; one that tries it out does. */
-static void note_fault(gc_breaker_t *b, const model_t *m, int key, int was_probe)
+static void note_fault(gc_breaker_t *b, const model_t *m, int key, int is_probe)
 {
     circuit_t *circuit = &m->circuits[key];
 
     if (circuit->state == CLOSED && ++circuit->faults < b->options.faults) {
         return;
     }
-    if (circuit->state == CLOSED || was_probe) {
+    if (circuit->state == CLOSED || is_probe) {
         circuit->rest = circuit->rest == 0              ? b->options.rest
                         : circuit->rest < MOST_REST / 2 ? circuit->rest * 2
                                                         : MOST_REST;
@@ -202,22 +202,34 @@ static int is_fault(const gc_gemini_outcome_t *o)
            && (o->retry == GC_GEMINI_RETRY_YES || o->retry == GC_GEMINI_RETRY_AFTER);
 }
 
+/* An answer to a call that was out before is news of a service that failed, but not of a limit or
+ * of a key. */
+static void note_answer(gc_breaker_t *b, const model_t *m, int key, int is_probe)
+{
+    const circuit_t *circuit = &m->circuits[key];
+
+    if (is_probe || circuit->state == CLOSED || circuit->state == FAULTY) {
+        close_circuit(b, m, key);
+    }
+}
+
 static int is_rate_limited(const gc_gemini_outcome_t *o)
 {
     return o->verdict == GC_GEMINI_FAILED && o->error == GC_GEMINI_ERROR_RATE_LIMITED;
 }
 
-void gc_breaker_report(gc_breaker_t *breaker, const char *model, int key,
+void gc_breaker_report(gc_breaker_t *breaker, const char *model, gc_breaker_turn_t turn,
                        const gc_gemini_outcome_t *outcome)
 {
     model_t *m = find_model(breaker, model);
-    circuit_t *circuit = m ? &m->circuits[key] : NULL;
-    int was_probe = circuit && circuit->probing;
+    int key = turn.key;
 
-    if (!circuit || breaker->options.faults == 0) {
+    if (!m || breaker->options.faults == 0) {
         return; /* forgotten, or none is ever opened */
     }
-    circuit->probing = 0;
+    if (turn.is_probe) {
+        m->circuits[key].probing = 0;
+    }
     if (!outcome) {
         return;
     }
@@ -228,8 +240,8 @@ void gc_breaker_report(gc_breaker_t *breaker, const char *model, int key,
     } else if (outcome->key_refused) {
         open_circuit(breaker, m, key, REFUSED, REFUSED_REST);
     } else if (is_fault(outcome)) {
-        note_fault(breaker, m, key, was_probe);
+        note_fault(breaker, m, key, turn.is_probe);
     } else if (outcome->http_status) {
-        close_circuit(breaker, m, key);
+        note_answer(breaker, m, key, turn.is_probe);
     }
 }

@@ -34,15 +34,22 @@ typedef struct gc_breaker_rest_t {
 /* Lives as long as the pool. */
 gc_breaker_t *gc_breaker_create(apr_pool_t *pool, const gc_breaker_options_t *options);
 
-/* The place of the key to ask a model with, from 0; -1: none may be used now, see *rest. Each
- * place that was given is to be reported on once. */
-int gc_breaker_key(gc_breaker_t *breaker, const char *model, gc_breaker_rest_t *rest);
+/* Leave for one call. */
+typedef struct gc_breaker_turn_t {
+    int key;      /* its place, from 0; -1: there is none */
+    int is_probe; /* it tries out a circuit that is half-open */
+} gc_breaker_turn_t;
+
+/* Which key to ask a model with; none: see *rest. Each turn that was given is to be reported on
+ * once. */
+gc_breaker_turn_t gc_breaker_take(gc_breaker_t *breaker, const char *model,
+                                  gc_breaker_rest_t *rest);
 
 /* Whether there is a key that could be used. */
 int gc_breaker_has_key(const gc_breaker_t *breaker, const char *model);
 
 /* What came of it; NULL: nothing that tells anything (cancelled, given back). */
-void gc_breaker_report(gc_breaker_t *breaker, const char *model, int key,
+void gc_breaker_report(gc_breaker_t *breaker, const char *model, gc_breaker_turn_t turn,
                        const gc_gemini_outcome_t *outcome);
 
 #endif

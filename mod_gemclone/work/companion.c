@@ -70,7 +70,8 @@ apr_status_t gc_companion_start(apr_pool_t *pool, int threads, gc_companion_t **
     return apr_thread_pool_push(c->threads, loop_thread, c, APR_THREAD_TASK_PRIORITY_HIGHEST, c);
 }
 
-void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton)
+static void push(gc_companion_t *companion, void (*call)(void *baton), void *baton,
+                 apr_byte_t priority)
 {
     task_t *task = malloc(sizeof(*task));
 
@@ -81,11 +82,20 @@ void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), voi
     task->call = call;
     task->baton = baton;
     count(companion, 1, 0);
-    if (apr_thread_pool_push(companion->threads, task_thread, task, APR_THREAD_TASK_PRIORITY_NORMAL,
-                             companion)
+    if (apr_thread_pool_push(companion->threads, task_thread, task, priority, companion)
         != APR_SUCCESS) {
         abort();
     }
+}
+
+void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton)
+{
+    push(companion, call, baton, APR_THREAD_TASK_PRIORITY_NORMAL);
+}
+
+void gc_companion_push_first(gc_companion_t *companion, void (*call)(void *baton), void *baton)
+{
+    push(companion, call, baton, APR_THREAD_TASK_PRIORITY_HIGH);
 }
 
 apr_pool_t *gc_companion_pool(void)

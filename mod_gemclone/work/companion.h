@@ -18,6 +18,9 @@ GC_MUST_CHECK apr_status_t gc_companion_start(apr_pool_t *pool, int threads,
 /* Any thread: has call(baton) called on a thread that may block. */
 void gc_companion_push(gc_companion_t *companion, void (*call)(void *baton), void *baton);
 
+/* The same, before all that wait. */
+void gc_companion_push_first(gc_companion_t *companion, void (*call)(void *baton), void *baton);
+
 /* Any thread: a pool with an allocator of its own, for what goes from thread to thread; without
  * locks, since one thread at a time uses it. Whoever is last destroys it. */
 apr_pool_t *gc_companion_pool(void);

@@ -35,7 +35,7 @@ static void free_run(gc_run_t *run)
     const gc_sink_t *sink = w->options.sink;
 
     if (sink) {
-        sink->left(sink->baton, run->job.ref.reply, run->ended);
+        sink->left(sink->baton, run->job.ref.reply, run->job.ref.fence, run->ended);
     }
     APR_RING_REMOVE(run, link);
     w->run_count--;
@@ -50,9 +50,9 @@ static void free_run(gc_run_t *run)
 /* What it was asked with is free again. */
 static void report(gc_run_t *run, const gc_gemini_outcome_t *outcome)
 {
-    if (run->key >= 0) {
-        gc_breaker_report(run->worker->breaker, run->model, run->key, outcome);
-        run->key = -1;
+    if (run->turn.key >= 0) {
+        gc_breaker_report(run->worker->breaker, run->model, run->turn, outcome);
+        run->turn.key = -1;
     }
 }
 
@@ -172,10 +172,6 @@ static void stored_cb(void *baton)
     if (store_later(run)) {
         return;
     }
-    if (w->failing && run->stored == APR_SUCCESS) {
-        w->failing = 0; /* Postgres is back */
-        w->claims_from = apr_time_now() + STORE_PAUSE;
-    }
     log_end(run);
     run->ended = run->stored == APR_SUCCESS && !run->decision.again;
     if (run->ended && w->options.backlog) {
@@ -208,7 +204,7 @@ static const char *word_or_null(const char *word)
     return *word ? word : NULL;
 }
 
-static void describe_end(const gc_run_t *run, gc_job_end_t *end)
+static void describe_end(const gc_run_t *run, apr_pool_t *scratch, gc_job_end_t *end)
 {
     const gc_gemini_outcome_t *o = run->outcome;
     int stopped = o->verdict == GC_GEMINI_CANCELLED;
@@ -216,12 +212,14 @@ static void describe_end(const gc_run_t *run, gc_job_end_t *end)
 
     memset(end, 0, sizeof(*end));
     end->status = stopped ? "cancelled" : done ? "done" : "failed";
-    end->content = done ? apr_pstrmemdup(run->pool, o->text, o->text_length) : "";
+    end->content = done ? apr_pstrmemdup(scratch, o->text, o->text_length) : "";
     end->error = done ? NULL : gc_gemini_error_name(o->error);
     end->error_detail = done ? NULL : o->message;
     end->finish_reason = word_or_null(o->finish_reason);
     end->model = *o->model_version ? o->model_version : run->model;
-    end->tokens = o->usage.candidates ? o->usage.candidates : done ? gc_weight(end->content) : 0;
+    end->tokens = o->usage.candidates ? o->usage.candidates
+                  : *end->content     ? gc_weight(end->content)
+                                      : 0;
     end->prompt_tokens = o->usage.prompt ? o->usage.prompt : -1;
     end->cached_tokens = o->usage.prompt ? o->usage.cached : -1;
     end->thought_tokens = o->usage.prompt ? o->usage.thoughts : -1;
@@ -233,14 +231,17 @@ static void store_run(void *baton)
 {
     gc_run_t *run = baton;
     gc_db_t *db = run->worker->options.db;
+    apr_pool_t *scratch; /* it may come to many tries */
     gc_job_end_t end;
 
+    apr_pool_create(&scratch, run->pool);
     if (run->decision.again) {
-        run->stored = gc_job_put_off(db, run->pool, &run->job.ref, &run->decision.delay);
+        run->stored = gc_job_put_off(db, scratch, &run->job.ref, &run->decision.delay);
     } else {
-        describe_end(run, &end);
-        run->stored = gc_job_finish(db, run->pool, &run->job.ref, &end, &run->next_due);
+        describe_end(run, scratch, &end);
+        run->stored = gc_job_finish(db, scratch, &run->job.ref, &end, &run->next_due);
     }
+    apr_pool_destroy(scratch);
     post(run, stored_cb);
 }
 
@@ -352,12 +353,12 @@ static void ask(gc_run_t *run)
     gc_worker_t *w = run->worker;
     gc_breaker_rest_t why;
 
-    run->key = gc_breaker_key(w->breaker, run->model, &why);
-    if (run->key < 0) {
+    run->turn = gc_breaker_take(w->breaker, run->model, &why);
+    if (run->turn.key < 0) {
         rest(run, &why);
         return;
     }
-    gc_gemini_request_key(&run->request, run->pool, w->options.keys[run->key]);
+    gc_gemini_request_key(&run->request, run->pool, w->options.keys[run->turn.key]);
     run->reader = gc_gemini_reader_create(run->pool, w->options.gemini.max_reply, delta_cb, run);
     show_text(run);
     run->call = gc_loop_http_start(w->http, run->pool, &run->request, &handler, run);
@@ -381,9 +382,6 @@ static void prepared_cb(void *baton)
     gc_run_t *run = baton;
     gc_worker_t *w = run->worker;
 
-    APR_RING_INSERT_TAIL(&w->runs, run, gc_run_t, link);
-    w->run_count++;
-    w->reserved--;
     if (run->job.cancelled) {
         run->outcome = &cancelled;
         gc_worker_push(w, store_run, run);
@@ -431,14 +429,14 @@ void gc_loop_run_drop(gc_run_t *run)
 /* --- Preparing, on the pool ----------------------------------------------- */
 
 /* Turns as Gemini wants them: oldest first, the prompt last. */
-static void make_turns(gc_run_t *run, const char *content, const apr_array_header_t *history,
+static void make_turns(gc_run_t *run, apr_pool_t *scratch, const apr_array_header_t *history,
                        gc_gemini_prompt_t *prompt)
 {
     int count = 2 * history->nelts + 1, i;
-    gc_gemini_turn_t *turns = apr_palloc(run->pool, sizeof(*turns) * (apr_size_t)count);
+    gc_gemini_turn_t *turns = apr_palloc(scratch, sizeof(*turns) * (apr_size_t)count);
     gc_gemini_turn_t *turn = turns + count;
 
-    *--turn = (gc_gemini_turn_t){GC_GEMINI_USER, content};
+    *--turn = (gc_gemini_turn_t){GC_GEMINI_USER, run->job.content};
     for (i = 0; i < history->nelts; i++) {
         const gc_turn_t *old = &APR_ARRAY_IDX(history, i, gc_turn_t);
 
@@ -456,9 +454,11 @@ static apr_status_t prepare(gc_run_t *run)
     gc_job_t *job = &run->job;
     gc_gemini_prompt_t prompt = {0};
     apr_array_header_t *history;
+    apr_pool_t *scratch; /* the whole history is not kept beside the request that is made of it */
     int room_left;
     apr_status_t rv;
 
+    apr_pool_create(&scratch, run->pool);
     prompt.system = job->system_prompt ? job->system_prompt : o->system_prompt;
     prompt.model = job->fallback && o->fallback ? o->fallback
                    : job->model                 ? job->model
@@ -466,16 +466,17 @@ static apr_status_t prepare(gc_run_t *run)
     run->model = apr_pstrdup(run->pool, prompt.model);
     run->history_tokens = gc_weight(prompt.system);
     room_left = o->context_tokens - job->tokens - run->history_tokens;
-    rv = gc_job_history(o->db, run->pool, job, room_left > 0 ? room_left : 0, &history);
+    rv = gc_job_history(o->db, scratch, job, room_left > 0 ? room_left : 0, &history);
     if (rv == APR_SUCCESS) {
-        make_turns(run, job->content, history, &prompt);
+        make_turns(run, scratch, history, &prompt);
         rv = gc_gemini_request_make(&run->request, run->pool, &o->gemini, &prompt);
     }
+    apr_pool_destroy(scratch);
     job->content = job->model = job->system_prompt = NULL;
     return rv;
 }
 
-void gc_run_begin(gc_worker_t *worker, const gc_job_t *job)
+gc_run_t *gc_run_create(gc_worker_t *worker, const gc_job_t *job)
 {
     apr_pool_t *pool = gc_companion_pool();
     gc_run_t *run = apr_pcalloc(pool, sizeof(*run));
@@ -483,8 +484,23 @@ void gc_run_begin(gc_worker_t *worker, const gc_job_t *job)
     run->pool = pool;
     run->worker = worker;
     run->job = *job;
-    run->key = -1;
+    run->turn.key = -1;
     run->started = apr_time_now();
+    return run;
+}
+
+void gc_loop_run_add(gc_run_t *run)
+{
+    gc_worker_t *w = run->worker;
+
+    APR_RING_INSERT_TAIL(&w->runs, run, gc_run_t, link);
+    w->run_count++;
+}
+
+void gc_run_prepare(gc_run_t *run)
+{
+    const gc_job_t *job = &run->job;
+
     run->prepared = job->cancelled || job->lost >= POISON ? APR_SUCCESS : prepare(run);
     post(run, prepared_cb);
 }

@@ -4,10 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/timeval.h"
 #include "worker_internal.h"
 
 /* One claim takes at most so many jobs: they are prepared one after the other. */
 #define BATCH 32
+
+/* So long, after Postgres was away, do ends that wait for it go before claims. */
+#define STORE_FIRST apr_time_from_msec(500)
 
 /* How often the table is asked for replies that were cancelled elsewhere. */
 #define CANCEL_POLL apr_time_from_msec(500)
@@ -40,7 +44,7 @@ void gc_loop_worker_check_drained(gc_worker_t *w)
     }
 }
 
-/* --- Claiming ------------------------------------------------------------- */
+/* --- Leases ---------------------------------------------------------- */
 
 /* A job whose process is gone is to be another's within GemcloneLease of the last word. So it is
  * looked for more often than that, and the lease itself is shorter by as much. */
@@ -54,104 +58,33 @@ static apr_interval_time_t lease_of(const gc_worker_options_t *o)
     return o->lease - poll_of(o);
 }
 
-static void claim_cb(evutil_socket_t fd, short what, void *baton)
+/* Whether Postgres was heard of. After it was away, leases may have ended of processes that are
+ * alive: they have time to renew them before others take their jobs. */
+static void note_word(gc_worker_t *w, int is_good)
 {
-    (void)fd;
-    (void)what;
-    gc_loop_worker_claim(baton);
-}
+    apr_time_t now = apr_time_now();
 
-void gc_loop_worker_claim_after(gc_worker_t *worker, apr_interval_time_t delay)
-{
-    struct timeval tv = {.tv_sec = apr_time_sec(delay), .tv_usec = apr_time_usec(delay)};
-
-    event_base_once(gc_loop_base(worker->loop), -1, EV_TIMEOUT, claim_cb, worker, &tv);
-}
-
-typedef struct {
-    gc_worker_t *worker;
-    gc_loop_task_t task;
-    int wanted, got;
-    apr_status_t status;
-} claim_t;
-
-static void claimed_cb(void *baton)
-{
-    claim_t *c = baton;
-    gc_worker_t *w = c->worker;
-
-    w->claiming = 0;
-    w->reserved -= c->wanted - c->got;
-    if ((c->status != APR_SUCCESS) != w->failing) {
-        w->failing = !w->failing;
-        if (w->failing) {
-            gc_log(w->options.log, GEM0407, "jobs cannot be claimed; trying again each %d ms",
-                   (int)(w->options.poll / 1000));
-        }
-    }
-    if (c->got == c->wanted || w->again) {
-        gc_loop_worker_claim(w);
-    }
-    free(c);
-    gc_loop_worker_check_drained(w);
-}
-
-static void claim_task(void *baton)
-{
-    claim_t *c = baton;
-    gc_worker_t *w = c->worker;
-    const gc_worker_options_t *o = &w->options;
-    apr_pool_t *pool = gc_companion_pool();
-    apr_array_header_t *jobs = NULL;
-    int i;
-
-    c->status = gc_job_claim(o->db, pool, o->site, o->name, c->wanted, lease_of(o), &jobs);
-    c->got = c->status == APR_SUCCESS ? jobs->nelts : 0;
-    if (c->got) {
-        gc_log(o->log, GEM0408, "%d jobs claimed", c->got);
-    }
-    post(w, &c->task, claimed_cb, c); /* c is the loop's from here */
-    for (i = 0; jobs && i < jobs->nelts; i++) {
-        gc_run_begin(w, &APR_ARRAY_IDX(jobs, i, gc_job_t));
-    }
-    apr_pool_destroy(pool);
-}
-
-/* When Postgres comes back, the ends that waited for it are stored first: they are among the jobs
- * that are due by then. */
-static int has_to_store_first(const gc_worker_t *w)
-{
-    return w->unstored && (w->failing || apr_time_now() < w->claims_from);
-}
-
-void gc_loop_worker_claim(gc_worker_t *w)
-{
-    int room = w->options.most - w->run_count - w->reserved;
-    claim_t *c;
-
-    w->again = w->claiming || room <= 0 || has_to_store_first(w);
-    if (w->again || is_stopped(w)) {
+    if (is_good == !w->failing) {
         return;
     }
-    c = calloc(1, sizeof(*c));
-    if (!c) {
-        abort();
+    w->failing = !is_good;
+    if (w->failing) {
+        gc_log(w->options.log, GEM0407,
+               "jobs can be neither claimed nor renewed; trying again each %d ms",
+               (int)(w->options.poll / 1000));
+    } else {
+        w->claims_from = now + STORE_FIRST;
+        w->frees_from = now + lease_of(&w->options) / 2;
     }
-    c->worker = w;
-    c->wanted = room < BATCH ? room : BATCH;
-    w->reserved += c->wanted;
-    w->claiming = 1;
-    gc_worker_push(w, claim_task, c);
 }
-
-/* --- Renewing leases ----------------------------------------------------- */
 
 typedef struct {
     gc_worker_t *worker;
     gc_loop_task_t task;
     apr_pool_t *pool;
     apr_array_header_t *held; /* gc_job_ref_t */
-    apr_array_header_t *lost; /* gc_job_try_t, or NULL */
+    apr_array_header_t *lost; /* gc_job_try_t */
+    apr_status_t status;
 } renewal_t;
 
 /* fence: -1 for any. */
@@ -173,10 +106,11 @@ static void renewed_cb(void *baton)
 {
     renewal_t *r = baton;
     gc_worker_t *w = r->worker;
-    int i;
+    int i, is_good = r->status == APR_SUCCESS, is_back = is_good && w->failing;
 
     w->renewing = 0;
-    for (i = 0; r->lost && i < r->lost->nelts; i++) {
+    note_word(w, is_good);
+    for (i = 0; is_good && i < r->lost->nelts; i++) {
         const gc_job_try_t *lost = &APR_ARRAY_IDX(r->lost, i, gc_job_try_t);
         gc_run_t *run = find_run(w, lost->reply, lost->fence);
 
@@ -185,6 +119,9 @@ static void renewed_cb(void *baton)
         }
     }
     apr_pool_destroy(r->pool);
+    if (is_back) {
+        gc_loop_worker_claim(w);
+    }
     gc_loop_worker_check_drained(w);
 }
 
@@ -193,21 +130,17 @@ static void renew_task(void *baton)
     renewal_t *r = baton;
     const gc_worker_options_t *o = &r->worker->options;
 
-    if (gc_job_renew(o->db, r->pool, r->held, lease_of(o), &r->lost) != APR_SUCCESS) {
-        r->lost = NULL;
-    }
+    r->status = gc_job_renew(o->db, r->pool, r->held, lease_of(o), &r->lost);
     post(r->worker, &r->task, renewed_cb, r);
 }
 
-static void renew_cb(evutil_socket_t fd, short what, void *baton)
+/* Whatever else waits for a thread: a lease that ends is work that is done twice. */
+static void renew(gc_worker_t *w)
 {
-    gc_worker_t *w = baton;
     renewal_t *r;
     apr_pool_t *pool;
     gc_run_t *run;
 
-    (void)fd;
-    (void)what;
     if (w->renewing || w->run_count == 0) {
         return;
     }
@@ -221,7 +154,123 @@ static void renew_cb(evutil_socket_t fd, short what, void *baton)
         APR_ARRAY_PUSH(r->held, gc_job_ref_t) = run->job.ref;
     }
     w->renewing = 1;
-    gc_worker_push(w, renew_task, r);
+    gc_companion_push_first(w->options.companion, renew_task, r);
+}
+
+static void renew_cb(evutil_socket_t fd, short what, void *baton)
+{
+    (void)fd;
+    (void)what;
+    renew(baton);
+}
+
+/* --- Claiming ------------------------------------------------------------- */
+
+static void claim_cb(evutil_socket_t fd, short what, void *baton)
+{
+    (void)fd;
+    (void)what;
+    gc_loop_worker_claim(baton);
+}
+
+void gc_loop_worker_claim_after(gc_worker_t *worker, apr_interval_time_t delay)
+{
+    struct timeval tv = gc_timeval(delay);
+
+    event_base_once(gc_loop_base(worker->loop), -1, EV_TIMEOUT, claim_cb, worker, &tv);
+}
+
+typedef struct {
+    gc_worker_t *worker;
+    gc_loop_task_t task;
+    int wanted, frees, got;
+    apr_status_t status;
+    gc_run_t *runs[BATCH];
+} claim_t;
+
+static void claimed_cb(void *baton)
+{
+    claim_t *c = baton;
+    gc_worker_t *w = c->worker;
+    int i;
+
+    w->claiming = 0;
+    w->reserved -= c->wanted;
+    for (i = 0; i < c->got; i++) {
+        gc_loop_run_add(c->runs[i]);
+    }
+    note_word(w, c->status == APR_SUCCESS);
+    if (c->got == c->wanted || w->again) {
+        gc_loop_worker_claim(w);
+    }
+    free(c);
+    gc_loop_worker_check_drained(w);
+}
+
+/* All are the loop's before one is prepared: with a long history each, that may take longer than
+ * their leases. */
+static void claim_task(void *baton)
+{
+    claim_t *c = baton;
+    gc_worker_t *w = c->worker;
+    const gc_worker_options_t *o = &w->options;
+    apr_pool_t *pool = gc_companion_pool();
+    gc_run_t *runs[BATCH];
+    apr_array_header_t *jobs;
+    int i, got;
+
+    c->status =
+        gc_job_claim(o->db, pool, o->site, o->name, c->wanted, lease_of(o), c->frees, &jobs);
+    got = c->got = c->status == APR_SUCCESS ? jobs->nelts : 0;
+    for (i = 0; i < got; i++) {
+        runs[i] = c->runs[i] = gc_run_create(w, &APR_ARRAY_IDX(jobs, i, gc_job_t));
+    }
+    if (got) {
+        gc_log(o->log, GEM0408, "%d jobs claimed", got);
+    }
+    post(w, &c->task, claimed_cb, c); /* c is the loop's from here */
+    for (i = 0; i < got; i++) {
+        gc_run_prepare(runs[i]);
+    }
+    apr_pool_destroy(pool);
+}
+
+/* When Postgres comes back, the ends that waited for it are stored first: they are among the jobs
+ * that are due by then. */
+static int has_to_store_first(const gc_worker_t *w)
+{
+    return w->unstored && (w->failing || apr_time_now() < w->claims_from);
+}
+
+/* And leases are renewed before anything is claimed: ours have ended too. */
+static int has_to_renew_first(gc_worker_t *w)
+{
+    if (w->failing && w->run_count) {
+        renew(w);
+        return 1;
+    }
+    return 0;
+}
+
+void gc_loop_worker_claim(gc_worker_t *w)
+{
+    int room = w->options.most - w->run_count - w->reserved;
+    claim_t *c;
+
+    w->again = w->claiming || room <= 0 || has_to_renew_first(w) || has_to_store_first(w);
+    if (w->again || is_stopped(w)) {
+        return;
+    }
+    c = calloc(1, sizeof(*c));
+    if (!c) {
+        abort();
+    }
+    c->worker = w;
+    c->wanted = room < BATCH ? room : BATCH;
+    c->frees = !w->failing && apr_time_now() >= w->frees_from;
+    w->reserved += c->wanted;
+    w->claiming = 1;
+    gc_worker_push(w, claim_task, c);
 }
 
 /* --- Cancelling ---------------------------------------------------------- */
@@ -348,7 +397,7 @@ static void drain_over_cb(evutil_socket_t fd, short what, void *baton)
 void gc_loop_worker_drain(gc_worker_t *worker, apr_interval_time_t patience,
                           void (*drained)(void *baton), void *baton)
 {
-    struct timeval tv = {.tv_sec = apr_time_sec(patience), .tv_usec = apr_time_usec(patience)};
+    struct timeval tv = gc_timeval(patience);
 
     gc_worker_stop_claiming(worker);
     event_add(worker->drain, &tv);
@@ -376,7 +425,7 @@ static apr_status_t free_events_cb(void *baton)
 
 static struct event *start_timer(gc_worker_t *w, apr_interval_time_t period, event_callback_fn call)
 {
-    struct timeval tv = {.tv_sec = apr_time_sec(period), .tv_usec = apr_time_usec(period)};
+    struct timeval tv = gc_timeval(period);
     struct event *timer = event_new(gc_loop_base(w->loop), -1, EV_PERSIST, call, w);
 
     if (timer) {

@@ -25,12 +25,13 @@ struct gc_worker_t {
     struct event *poll, *renew, *cancel, *drain;
     APR_RING_HEAD(runs_t, gc_run_t) runs; /* those that the loop knows of */
     int run_count;
-    int reserved; /* claimed, or to be claimed, and not in runs yet */
+    int reserved; /* to be claimed, and not in runs yet */
     int claiming; /* a claim is on its way; one at a time */
     int again;    /* and another is wanted after it */
     int renewing;
     int looking;            /* for replies that were cancelled */
-    int failing;            /* the last claim failed */
+    int failing;            /* the last claim or renewal failed */
+    apr_time_t frees_from;  /* until then, jobs whose lease has ended are left to their processes */
     int unstored;           /* runs that wait for Postgres with their end... */
     apr_off_t kept;         /* ...and what they keep in memory for that, in bytes */
     apr_time_t claims_from; /* while there are some */
@@ -43,7 +44,8 @@ struct gc_worker_t {
 };
 
 /* One try at a reply. It is on one thread at a time: prepared on the pool, then on the loop,
- * stored from the pool, freed on the loop. */
+ * stored from the pool, freed on the loop; but what it is a try at may be read on the loop all the
+ * time. */
 struct gc_run_t {
     APR_RING_ENTRY(gc_run_t) link;
     gc_worker_t *worker;
@@ -55,8 +57,8 @@ struct gc_run_t {
     apr_time_t started;
     apr_status_t prepared;
     gc_http_request_t request;
-    int key;              /* its place; -1: none is in use */
-    gc_http_call_t *call; /* while Gemini is asked */
+    gc_breaker_turn_t turn; /* no key: none is in use */
+    gc_http_call_t *call;   /* while Gemini is asked */
     gc_gemini_reader_t *reader;
     int has_news;                       /* text that nobody was shown yet */
     const gc_gemini_outcome_t *outcome; /* once it has answered */
@@ -83,8 +85,14 @@ void gc_loop_worker_check_drained(gc_worker_t *worker);
 
 /* --- run.c ---------------------------------------------------------------- */
 
-/* On the pool: prepares a job that was claimed and hands it to the loop, which does the rest. */
-void gc_run_begin(gc_worker_t *worker, const gc_job_t *job);
+/* On the pool: a job that was claimed. Its texts are the job's until gc_run_prepare is over. */
+gc_run_t *gc_run_create(gc_worker_t *worker, const gc_job_t *job);
+
+/* On the loop, first of all: its lease is renewed from here on. */
+void gc_loop_run_add(gc_run_t *run);
+
+/* On the pool: prepares it and hands it to the loop, which does the rest. */
+void gc_run_prepare(gc_run_t *run);
 
 /* On the loop: hangs up on Gemini and keeps what came. One whose answer is whole already ends as
  * that. */

@@ -33,9 +33,11 @@ END
 $$;
 
 -- Takes at most p_most jobs that are due, by their place, and gives their process a lease on
--- them. A job that was lost twice is a suspect: a process has one of those at a time, so that
+-- them. p_frees: also those whose lease has ended (not right after Postgres was away: all leases
+-- have ended then, of processes that are alive and about to renew them). A job that was lost twice is a suspect: a process has one of those at a time, so that
 -- the next time it is known whether it was the one.
-CREATE FUNCTION gemclone.job_claim(p_site text, p_worker text, p_most integer, p_lease interval)
+CREATE FUNCTION gemclone.job_claim(p_site text, p_worker text, p_most integer, p_lease interval,
+                                   p_frees boolean)
 RETURNS TABLE (reply_id bigint, room_id uuid, user_id uuid, prompt_id bigint, fence bigint,
                tries integer, lost integer, fallback boolean, age interval, model text,
                system_prompt text, prompt text, prompt_tokens integer, cancelled boolean)
@@ -46,7 +48,9 @@ SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM gemclone.jobs_free(p_site, now(), 1000);
+    IF p_frees THEN
+        PERFORM gemclone.jobs_free(p_site, now(), 1000);
+    END IF;
     RETURN QUERY
     WITH suspect AS MATERIALIZED (
         SELECT j.ctid FROM gemclone.jobs j
@@ -80,8 +84,8 @@ END
 $$;
 
 -- The turns before a reply that fit into p_tokens, newest first: a prompt and
--- the reply it got, always both. Turns whose reply failed are not shown to
--- Gemini. At most 500 are looked at.
+-- the reply it got, always both. Turns whose reply failed, or was cancelled before there was
+-- any of it, are not shown to Gemini, which takes no empty text. At most 500 are looked at.
 CREATE FUNCTION gemclone.job_history(p_room uuid, p_reply bigint, p_tokens integer)
 RETURNS TABLE (prompt text, reply text, tokens integer)
 LANGUAGE sql ROWS 20 AS $$
@@ -93,7 +97,7 @@ LANGUAGE sql ROWS 20 AS $$
             FROM gemclone.messages m
             JOIN gemclone.messages q ON q.room_id = m.room_id AND q.id = m.parent_id
             WHERE m.room_id = p_room AND m.id < p_reply AND m.sender = 'gemini'
-              AND m.status IN ('done', 'cancelled') AND m.tokens > 0 AND NOT m.superseded
+              AND m.status IN ('done', 'cancelled') AND octet_length(m.content) > 0 AND NOT m.superseded
             ORDER BY m.id DESC
             LIMIT 500
         ) t
@@ -107,8 +111,8 @@ LANGUAGE sql ROWS 20 AS $$
     ORDER BY a_turn.id DESC
 $$;
 
--- Extends the leases of the jobs that a process has. Back come those that are
--- its own no more. A row that somebody has locked is left out: that is over
+-- Extends the leases of the jobs that a process has; also one that has ended, as long as nobody
+-- has freed the job (jobs_free). Back come those that are its own no more. A row that somebody has locked is left out: that is over
 -- before the lease is, and waiting for it could make a deadlock.
 CREATE FUNCTION gemclone.job_renew(p_rooms uuid[], p_replies bigint[], p_fences bigint[],
                                    p_lease interval)
@@ -119,7 +123,7 @@ LANGUAGE sql ROWS 64 AS $$
     ), held AS (
         SELECT j.room_id, j.reply_id
         FROM gemclone.jobs j JOIN mine m USING (room_id, reply_id, fence)
-        WHERE j.due_at > now() -- a lease that has ended is anybody's
+        WHERE j.worker IS NOT NULL
         FOR UPDATE OF j SKIP LOCKED
     ), renewed AS (
         UPDATE gemclone.jobs j SET due_at = now() + p_lease

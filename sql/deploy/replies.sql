@@ -123,7 +123,11 @@ BEGIN
         UPDATE gemclone.usage g SET prompts = g.prompts - 1
         WHERE outcome IN ('quota', 'owed') AND prompts_used IS NOT NULL
           AND g.user_id = p_user AND g.day = today;
-        prompts_used := CASE outcome WHEN 'owed' THEN prompts_used - 1 ELSE prompts_limit END;
+        prompts_used := CASE outcome
+            WHEN 'owed' THEN prompts_used - 1
+            WHEN 'quota' THEN prompts_limit
+            ELSE coalesce((SELECT g.prompts FROM gemclone.usage g WHERE g.user_id = p_user AND g.day = today), 0)
+        END;
         DELETE FROM gemclone.idempotency i WHERE i.user_id = p_user AND i.key = p_key;
         RETURN NEXT;
         RETURN;

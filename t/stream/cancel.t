@@ -9,7 +9,7 @@ use Gemclone::Stack;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 9;
+plan tests => 10;
 
 my @COMMON = ('GemcloneQuota basic 40');
 my $stack = Gemclone::Stack->start(fsync => 0, children => 2, directives => [@COMMON]);
@@ -35,6 +35,18 @@ sub started ($content) {
     my @come = map { $stream->next } 1 .. 5;
     return ($stream, $id, @come);
 }
+
+subtest 'cancelled before there was any text' => sub {
+    $stack->standin->reset;
+    my $empty = $user->room;
+    my $id = $user->send($empty, 'Think [[delay=60000]]')->{reply}{id};
+    ok eventually(sub { $stack->standin->stats->{in_flight} == 1 }), 'Gemini is thinking';
+    is $user->post("/message/$empty/$id/cancel", '')->code, 202, 'the user has heard enough';
+    my $reply = $user->wait_reply($empty, $id, 10);
+    is_deeply [@$reply{qw(status content)}], ['cancelled', ''], 'nothing is kept';
+    like $user->ask($empty, 'Once more'), qr/^You said: Once more\. I remember 0 earlier turns/,
+        'and the next prompt is answered as if it had never been';
+};
 
 for my $case (['here', $user], ['by another host, which has no Redis', $there]) {
     my ($where, $client) = @$case;

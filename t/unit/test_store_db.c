@@ -439,6 +439,9 @@ static apr_status_t open_cb(void *baton, apr_pool_t *scratch, gc_db_lease_t *lea
 
     assert(baton == &provider && scratch);
     if (take_idle(lease, &fails)) {
+        if (PQstatus(lease->native) != CONNECTION_OK) {
+            PQreset(lease->native);
+        }
         if (PQstatus(lease->native) == CONNECTION_OK) {
             return APR_SUCCESS;
         }

@@ -64,12 +64,12 @@ static gc_breaker_rest_t why;
 /* One call, and what came of it; returns the key that it was made with, or -1. */
 static int call(gc_breaker_t *b, const gc_gemini_outcome_t *outcome)
 {
-    int key = gc_breaker_key(b, MODEL, &why);
+    gc_breaker_turn_t turn = gc_breaker_take(b, MODEL, &why);
 
-    if (key >= 0) {
-        gc_breaker_report(b, MODEL, key, outcome);
+    if (turn.key >= 0) {
+        gc_breaker_report(b, MODEL, turn, outcome);
     }
-    return key;
+    return turn.key;
 }
 
 static void break_it(gc_breaker_t *b)
@@ -137,16 +137,17 @@ static void test_stays_closed(void **state)
 static void test_half_open(void **state)
 {
     gc_breaker_t *b = make(1, FAULTS);
-    int probe;
+    gc_breaker_turn_t probe;
 
     (void)state;
     break_it(b);
     apr_sleep(MS(REST_MS));
-    probe = gc_breaker_key(b, MODEL, &why);
-    assert_int_equal(probe, 0);
-    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1); /* one at a time */
+    probe = gc_breaker_take(b, MODEL, &why);
+    assert_int_equal(probe.key, 0);
+    assert_true(probe.is_probe);
+    assert_int_equal(gc_breaker_take(b, MODEL, &why).key, -1); /* one at a time */
     gc_breaker_report(b, MODEL, probe, &fault);
-    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+    assert_int_equal(gc_breaker_take(b, MODEL, &why).key, -1);
     assert_in_range(why.wait, MS(REST_MS - 10), MS(2 * REST_MS));
     check_logged(""); /* it is no news */
     apr_sleep(MS(2 * REST_MS));
@@ -173,19 +174,57 @@ static void test_probe_is_cancelled(void **state)
 static void test_late_reports(void **state)
 {
     gc_breaker_t *b = make(1, FAULTS);
+    gc_breaker_turn_t turn;
     int i;
 
     (void)state;
     for (i = 0; i < 50; i++) {
-        assert_int_equal(gc_breaker_key(b, MODEL, &why), 0);
+        turn = gc_breaker_take(b, MODEL, &why);
+        assert_int_equal(turn.key, 0);
     }
     for (i = 0; i < 49; i++) {
-        gc_breaker_report(b, MODEL, 0, &fault);
+        gc_breaker_report(b, MODEL, turn, &fault);
     }
-    assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+    assert_int_equal(gc_breaker_take(b, MODEL, &why).key, -1);
     assert_in_range(why.wait, 1, MS(REST_MS));
-    gc_breaker_report(b, MODEL, 0, &good);
+    gc_breaker_report(b, MODEL, turn, &good);
     assert_int_equal(call(b, &good), 0);
+}
+
+/* Nor do they count as the probe that is out meanwhile. */
+static void test_late_reports_beside_a_probe(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+    gc_breaker_turn_t late = gc_breaker_take(b, MODEL, &why), probe;
+    int i;
+
+    (void)state;
+    break_it(b);
+    apr_sleep(MS(REST_MS));
+    probe = gc_breaker_take(b, MODEL, &why);
+    assert_true(probe.is_probe && !late.is_probe);
+    for (i = 0; i < 5; i++) {
+        gc_breaker_report(b, MODEL, late, i % 2 ? NULL : &fault);
+        assert_int_equal(gc_breaker_take(b, MODEL, &why).key, -1);
+    }
+    gc_breaker_report(b, MODEL, probe, &good);
+    assert_int_equal(call(b, &good), 0);
+    check_logged("GEM0411 ");
+}
+
+/* Replies that end well, begun before a limit was reached, tell nothing of the limit. */
+static void test_late_answers_at_a_limit(void **state)
+{
+    gc_breaker_t *b = make(1, FAULTS);
+    gc_breaker_turn_t late = gc_breaker_take(b, MODEL, &why);
+
+    (void)state;
+    assert_int_equal(call(b, &busy), 0);
+    gc_breaker_report(b, MODEL, late, &good);
+    assert_int_equal(call(b, &good), -1);
+    apr_sleep(MS(90));
+    assert_int_equal(call(b, &good), 0);
+    check_logged("GEM0410 GEM0411 ");
 }
 
 static void test_rate_limit(void **state)
@@ -226,21 +265,21 @@ static void test_spent_and_refused(void **state)
 static void test_models(void **state)
 {
     gc_breaker_t *b = make(1, FAULTS);
+    gc_breaker_turn_t turn;
     int i;
 
     (void)state;
     break_it(b);
-    assert_int_equal(gc_breaker_key(b, "gemini-3.5-flash-lite", &why), 0);
+    assert_int_equal(gc_breaker_take(b, "gemini-3.5-flash-lite", &why).key, 0);
     for (i = 0; i < 10; i++) {
-        assert_int_equal(gc_breaker_key(b, MODEL, &why), -1);
+        assert_int_equal(gc_breaker_take(b, MODEL, &why).key, -1);
     }
     for (i = 0; i < 100; i++) {
-        int key = gc_breaker_key(b, apr_psprintf(pool, "model-%d", i), &why);
-
-        assert_int_equal(key, 0);
+        turn = gc_breaker_take(b, apr_psprintf(pool, "model-%d", i), &why);
+        assert_int_equal(turn.key, 0);
     }
-    gc_breaker_report(b, "model-0", 0, &fault); /* forgotten */
-    assert_int_equal(gc_breaker_key(b, MODEL, &why), 0);
+    gc_breaker_report(b, "model-0", turn, &fault); /* forgotten */
+    assert_int_equal(gc_breaker_take(b, MODEL, &why).key, 0);
 }
 
 static void test_off(void **state)
@@ -293,6 +332,8 @@ int main(void)
         BREAKER_TEST(test_half_open),
         BREAKER_TEST(test_probe_is_cancelled),
         BREAKER_TEST(test_late_reports),
+        BREAKER_TEST(test_late_reports_beside_a_probe),
+        BREAKER_TEST(test_late_answers_at_a_limit),
         BREAKER_TEST(test_rate_limit),
         BREAKER_TEST(test_spent_and_refused),
         BREAKER_TEST(test_models),

@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 
 use constant LEASE => 2;
 
-plan tests => 6;
+plan tests => 7;
 
 my $stack = Gemclone::Stack->start(
     fsync => 0, children => 2,
@@ -67,6 +67,21 @@ subtest 'a process that is only slow' => sub {
     is $reply->{finished_at}, $finished, 'and changes nothing';
     is_deeply [map { $_->{sender} } @{$user->messages($room)}], [qw(user gemini)], 'there is one reply';
     is $standin->stats->{requests}, 2, 'Gemini was asked twice';
+};
+
+# All leases end then, of processes that are alive.
+subtest 'Postgres is away for longer than a lease' => sub {
+    $stack->log->expect(qr/GEM020[123]/, 'GEM0407', qr/\[dbd:(?:error|crit)\]/, 'GEM0501');
+    my ($user, $room, $first) = begin('Long [[delay=8000]]');
+    my @ids = ($first, map { my $other = $user->room; $room = $other; $user->send($other, "Long $_ [[delay=8000]]")->{reply}{id} } 1 .. 3);
+    eventually(sub { $standin->stats->{requests} == 4 }) or die 'they are not generated';
+    $stack->postgres->stop;
+    sleep LEASE + 1.5;
+    $stack->postgres->start;
+    eventually(sub { !dbh->selectrow_array('SELECT count(*) FROM gemclone.jobs') }, 30);
+    is_deeply dbh->selectcol_arrayref('SELECT status FROM gemclone.messages WHERE id = ANY (?)', {}, \@ids), [('done') x 4], 'all replies are done';
+    is $standin->stats->{requests}, 4, 'each was asked for once: their leases were renewed';
+    is_deeply [$stack->log->lines(qr/GEM0404: reply (?:@{[join '|', @ids]}):/)], [], 'and none was taken from anybody';
 };
 
 subtest 'failures are given back once' => sub {

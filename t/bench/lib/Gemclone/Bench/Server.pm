@@ -106,7 +106,7 @@ sub _directives ($self) {
     my $dir = $self->dir;
     return [
         'GemcloneWorker Off',
-        'GemcloneQuota basic unlimited',
+        'GemcloneQuota basic unlimited', 'GemcloneMaxBacklog 100000000', 'GemcloneMaxUserBacklog 100000000',
         'GemcloneTokenLifetime 1d',
         'GemcloneDatabaseConnections ' . CONNECTIONS,
         "LoadModule empty_module $self->{module}",
