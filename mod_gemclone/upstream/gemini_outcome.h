@@ -46,7 +46,6 @@ typedef struct {
     int cached;
     int candidates;
     int thoughts;
-    int total;
 } gc_gemini_usage_t;
 
 typedef struct {
@@ -68,7 +67,6 @@ typedef struct {
     char finish_reason[GC_GEMINI_WORD];
     char error_code[GC_GEMINI_WORD]; /* of an error: ErrorInfo's reason, or else the status */
     char model_version[GC_GEMINI_WORD];
-    char response_id[GC_GEMINI_WORD];
 } gc_gemini_outcome_t;
 
 /* "blocked", "rate_limited", ...: the name that API.md gives the kind; "" for none. */

@@ -77,7 +77,6 @@ static void take_usage(gc_gemini_usage_t *usage, const json_t *metadata)
         usage->cached = gc_gemini_json_count(metadata, "cachedContentTokenCount");
         usage->candidates = gc_gemini_json_count(metadata, "candidatesTokenCount");
         usage->thoughts = gc_gemini_json_count(metadata, "thoughtsTokenCount");
-        usage->total = gc_gemini_json_count(metadata, "totalTokenCount");
     }
 }
 
@@ -89,7 +88,6 @@ static apr_status_t take_answer(gc_gemini_reader_t *reader, const json_t *answer
 
     take_usage(&outcome->usage, json_object_get(answer, "usageMetadata"));
     gc_gemini_json_word(outcome->model_version, GC_GEMINI_WORD, answer, "modelVersion");
-    gc_gemini_json_word(outcome->response_id, GC_GEMINI_WORD, answer, "responseId");
     gc_gemini_json_word(outcome->finish_reason, GC_GEMINI_WORD, candidate, "finishReason");
     gc_gemini_json_word(reader->block_reason, GC_GEMINI_WORD, feedback, "blockReason");
     return take_parts(reader, json_object_get(json_object_get(candidate, "content"), "parts"));

@@ -405,9 +405,7 @@ static CURLcode set_client_options(gc_http_call_t *call, const gc_http_options_t
     }
     SET(call, code, CURLOPT_PROTOCOLS_STR, "http,https");
     SET(call, code, CURLOPT_USERAGENT, options->user_agent);
-    if (!options->environment_proxies) {
-        SET(call, code, CURLOPT_PROXY, "");
-    }
+    SET(call, code, CURLOPT_PROXY, ""); /* whatever the environment says */
     if (options->ca_file) {
         SET(call, code, CURLOPT_CAINFO, options->ca_file);
         SET(call, code, CURLOPT_CAPATH, NULL); /* else the system's authorities count as well */

@@ -33,7 +33,6 @@ typedef struct {
     const char *ca_file;     /* PEM, trusted instead of the system's authorities; NULL: those */
     const char *user_agent;  /* NULL: none is sent */
     long max_connections;    /* with idle ones; calls beyond wait for one. 0: unbounded */
-    int environment_proxies; /* obey https_proxy and its like */
 } gc_http_options_t;
 
 typedef enum {

@@ -13,7 +13,7 @@ use POSIX ();
 use Time::HiRes qw(time);
 
 # How many users take turns, out of how many, with how many rooms each; connections to Postgres of a child.
-use constant {USERS => 64, ALL_USERS => 10_000, ROOMS => 5, CONNECTIONS => 8, MEGABYTES => 2000};
+use constant {USERS => 2_000, READERS => 64, ALL_USERS => 10_000, ROOMS => 5, CONNECTIONS => 8, MEGABYTES => 2000};
 
 has [qw(stack plain)];
 has children => 1;

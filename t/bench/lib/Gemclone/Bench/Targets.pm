@@ -22,7 +22,7 @@ sub http ($class, $server) {
     my @send = map { _request($server, $_, POST => "/message/$server->{rooms}[$_]", qq({"content":"$PROMPT"})) }
         keys @{$server->rooms};
     my $get = sub ($path) {
-        return [map { _request($server, $_, GET => $path) } keys @{$server->tokens}];
+        return [map { _request($server, $_, GET => $path) } 0 .. Gemclone::Bench::Server::READERS - 1];
     };
     my %common = (port => $main, connections => 32, status => 200);
     return (
