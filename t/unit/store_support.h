@@ -54,9 +54,10 @@ static struct {
 
 static inline redisContext *server_connect(void)
 {
+    static const struct timeval patience = {.tv_sec = 30};
     redisContext *client = redisConnectUnix(server.socket);
 
-    if (client && client->err) {
+    if (client && (client->err || redisSetTimeout(client, patience) != REDIS_OK)) {
         redisFree(client);
         client = NULL;
     }
@@ -145,6 +146,7 @@ static inline void server_clean(void)
     if (!server.pid) {
         server_start();
     }
+    kill(server.pid, SIGCONT); /* a test that failed may have left it so */
     TELL("CONFIG SET maxmemory 0");
     TELL("CONFIG SET requirepass %s", "");
     TELL("CLIENT UNPAUSE");

@@ -18,7 +18,8 @@
 
 enum {
     PATIENCE_MS = 10000, /* until something that must happen has happened */
-    BEAT_MS = 1000,      /* tracking.c's */
+    BEAT_MS = 1000,      /* link.c's */
+    BUSY_MS = 4000,      /* what a busy machine may add */
 };
 
 static apr_pool_t *pool; /* of one test; the tracker ends with it */
@@ -203,11 +204,11 @@ static void test_killed_and_back(void **state)
     begin = apr_time_now();
     server_stop();
     until_hears("10");
-    check_elapsed(begin, 0, BEAT_MS / 2); /* at once, by the closed connection */
+    check_elapsed(begin, 0, 3 * BEAT_MS / 2); /* at once, by the closed connection */
     server_start();
     begin = apr_time_now();
     until_hears("101");
-    check_elapsed(begin, 0, 3 * BEAT_MS);
+    check_elapsed(begin, 0, 3 * BEAT_MS + BUSY_MS);
     TELL("SET %s 1", PREFIX "a");
     until_changes(1);
     assert_string_equal(heard.keys, PREFIX "a ");
@@ -237,7 +238,7 @@ static void test_hangs(void **state)
     kill(server.pid, SIGSTOP);
     begin = apr_time_now();
     until_hears("10");
-    check_elapsed(begin, 0, 4 * BEAT_MS);
+    check_elapsed(begin, 0, 4 * BEAT_MS + BUSY_MS);
     kill(server.pid, SIGCONT);
     until_hears("101");
     TELL("SET %s 1", PREFIX "a");
