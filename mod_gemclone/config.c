@@ -254,6 +254,12 @@ static const char *set_gemini_key(cmd_parms *cmd, void *location, const char *so
     return push_secret(cmd, &config_of(cmd)->gemini_keys, NULL, source);
 }
 
+static const char *set_stripe_secret(cmd_parms *cmd, void *location, const char *source)
+{
+    (void)location;
+    return push_secret(cmd, &config_of(cmd)->stripe_secrets, NULL, source);
+}
+
 static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, const char *prompts)
 {
     apr_int64_t number;

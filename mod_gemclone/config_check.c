@@ -272,6 +272,10 @@ static void check_secrets(check_t *check)
     if (c->redis_password) {
         read_secret(check, c->redis_password, 1);
     }
+    if (c->stripe_key) {
+        read_secret(check, c->stripe_key, 1);
+    }
+    read_secrets(check, c->stripe_secrets, 1);
 }
 
 /* --- Values -------------------------------------------------------------- */
@@ -412,6 +416,54 @@ static void check_gemini(check_t *check)
     }
 }
 
+static void check_page(check_t *check, const char *directive, const char *url)
+{
+    if (!url) {
+        fault(check, directive, "missing; write %s https://your.site/page", directive);
+    } else if (strncasecmp(url, "https://", 8) != 0 && strncasecmp(url, "http://", 7) != 0) {
+        fault(check, directive, "%s is no address of a page: https://...", url);
+    }
+}
+
+/* All of it or nothing: who pays without an event coming back has paid for nothing. */
+static void check_stripe(check_t *check)
+{
+    gc_config_t *c = check->config;
+    gc_stripe_settings_t settings;
+    const char *why;
+
+    if (!c->stripe_key) {
+        if (c->stripe_secrets || c->stripe_price) {
+            fault(check, "GemcloneStripeKey",
+                  "missing; write GemcloneStripeKey file:/path/to/stripe.key");
+        }
+        return;
+    }
+    if (!c->stripe_secrets) {
+        fault(check, "GemcloneStripeWebhookSecret",
+              "missing: without it no event of Stripe's can be believed; write"
+              " GemcloneStripeWebhookSecret file:/path/to/webhook.secret");
+    }
+    if (!c->stripe_price) {
+        fault(check, "GemcloneStripePrice", "missing; write GemcloneStripePrice price_...");
+    } else if (!gc_stripe_is_id(c->stripe_price)) {
+        fault(check, "GemcloneStripePrice", "%s is no id of a price: price_...", c->stripe_price);
+    }
+    check_page(check, "GemcloneStripeSuccessURL", c->stripe_success);
+    check_page(check, "GemcloneStripeCancelURL", c->stripe_cancel);
+    check_page(check, "GemcloneStripeReturnURL", c->stripe_return);
+    gc_service_stripe_settings(check->pool, c, &settings);
+    if (settings.key && (why = gc_stripe_check(check->pool, &settings))) {
+        fault(check, "GemcloneStripeKey", "%s", why);
+    }
+    if (c->stripe_ca_file) {
+        c->stripe_ca_file = ap_server_root_relative(check->pool, c->stripe_ca_file);
+        if (!can_read(check->pool, c->stripe_ca_file)) {
+            fault(check, "GemcloneStripeCAFile", "%s cannot be read", c->stripe_ca_file);
+        }
+    }
+}
+
 static void check_redis(check_t *check)
 {
     const gc_config_t *c = check->config;
@@ -476,8 +528,9 @@ static void check_work(check_t *check)
     const gc_config_t *c = check->config;
 
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance)) {
-        fault(check, "GemcloneEngine",
-              "mod_watchdog is not loaded; write LoadModule watchdog_module modules/mod_watchdog.so");
+        fault(
+            check, "GemcloneEngine",
+            "mod_watchdog is not loaded; write LoadModule watchdog_module modules/mod_watchdog.so");
     }
     if (c->lease < 2 * c->db_timeout) {
         warning(
@@ -554,6 +607,7 @@ int gc_config_check(apr_pool_t *pool, server_rec *main)
         check_secrets(&check);
         check_accounts(&check);
         check_gemini(&check);
+        check_stripe(&check);
         check_redis(&check);
         check_database(&check);
         check_work(&check);

@@ -103,6 +103,21 @@ INTEGER (context_tokens, "GemcloneContextTokens", 32000, 100, 10000000,
          "tokens of history, system instruction and prompt that are sent")
 SIZE    (max_reply, "GemcloneMaxReply", GC_KIB(1024), 1024, GC_KIB(65536), "the longest reply")
 
+/* Stripe */
+SECRET  (stripe_key, "GemcloneStripeKey", "the source of the API key that Stripe is asked with; without it nothing is sold")
+LIST    (stripe_secrets, "GemcloneStripeWebhookSecret", TAKE1, set_stripe_secret,
+         "the source of a secret that Stripe signs its events with; several may be good at once")
+TEXT    (stripe_price, "GemcloneStripePrice", NULL, "the price of a subscription, by its id")
+TEXT    (stripe_success, "GemcloneStripeSuccessURL", NULL, "where a browser goes after it has paid")
+TEXT    (stripe_cancel, "GemcloneStripeCancelURL", NULL, "where a browser goes that does not pay after all")
+TEXT    (stripe_return, "GemcloneStripeReturnURL", NULL, "where a browser comes back to from the customer portal")
+TEXT    (stripe_url, "GemcloneStripeURL", "https://api.stripe.com", "where Stripe's API is")
+TEXT    (stripe_version, "GemcloneStripeVersion", "2026-07-29.dahlia", "the version of Stripe's API that is asked for")
+TEXT    (stripe_ca_file, "GemcloneStripeCAFile", NULL, "authorities to trust instead of the system's, in PEM")
+DURATION(stripe_timeout, "GemcloneStripeTimeout", GC_SEC(80), GC_MS(10), GC_MIN(10), "the time of one call of Stripe")
+DURATION(billing_grace, "GemcloneBillingGrace", GC_DAY(7), 0, GC_DAY(365),
+         "how long a subscription is good after a payment for it has failed")
+
 /* Redis */
 TEXT    (redis, "GemcloneRedis", "none", "where Redis is: redis://host[:port][/database], unix:/path, or none")
 TEXT    (redis_username, "GemcloneRedisUsername", NULL, "whom to sign in to Redis as")

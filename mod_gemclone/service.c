@@ -143,6 +143,16 @@ static const char *secret_text(apr_pool_t *pool, const gc_secret_t *secret)
     return secret ? apr_pstrmemdup(pool, (const char *)secret->bytes, secret->len) : NULL;
 }
 
+void gc_service_stripe_settings(apr_pool_t *pool, const gc_config_t *config,
+                                gc_stripe_settings_t *settings)
+{
+    memset(settings, 0, sizeof(*settings));
+    settings->base_url = config->stripe_url;
+    settings->key = secret_text(pool, config->stripe_key);
+    settings->version = config->stripe_version;
+    settings->timeouts.total = config->stripe_timeout;
+}
+
 static apr_status_t redis_options(apr_pool_t *pool, const gc_service_t *s, gc_redis_options_t *o)
 {
     const gc_config_t *c = s->config;
@@ -168,12 +178,19 @@ static const char *const *key_texts(apr_pool_t *pool, const apr_array_header_t *
     return texts;
 }
 
-static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_options_t *o)
+/* What no other process on any host is called. */
+static const char *process_name(apr_pool_t *pool)
 {
-    const gc_config_t *c = s->config;
     char host[64] = "";
 
     gethostname(host, sizeof(host) - 1);
+    return apr_psprintf(pool, "%s:%ld", host, (long)getpid());
+}
+
+static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_options_t *o)
+{
+    const gc_config_t *c = s->config;
+
     memset(o, 0, sizeof(*o));
     o->db = s->db;
     o->companion = child.companion;
@@ -181,7 +198,7 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     o->sink = gc_hub_sink(s->hub);
     o->backlog = s->backlog;
     o->site = c->site;
-    o->name = apr_psprintf(pool, "%s:%ld", host, (long)getpid());
+    o->name = process_name(pool);
     o->most = (int)c->max_replies;
     o->lease = c->lease;
     o->poll = c->poll;
@@ -216,6 +233,23 @@ static void make_ring(apr_pool_t *pool, gc_service_t *s)
             (gc_token_key_t){secret->name, secret->bytes, secret->len};
     }
     gc_code_key(s->config->otp_key->bytes, s->config->otp_key->len, &s->otp_key);
+}
+
+static void make_stripe_secrets(apr_pool_t *pool, gc_service_t *s)
+{
+    const apr_array_header_t *secrets = s->config->stripe_secrets;
+    int i;
+
+    if (!s->config->stripe_key) {
+        return;
+    }
+    s->sells_live = gc_stripe_is_live(secret_text(pool, s->config->stripe_key));
+    s->stripe_secrets = apr_palloc(pool, sizeof(*s->stripe_secrets) * (apr_size_t)secrets->nelts);
+    for (i = 0; i < secrets->nelts; i++) {
+        const gc_secret_t *secret = &APR_ARRAY_IDX(secrets, i, gc_secret_t);
+
+        s->stripe_secrets[i] = (gc_stripe_secret_t){secret->bytes, secret->len};
+    }
 }
 
 static apr_int64_t quota_of(const gc_config_t *config, const char *tier, apr_int64_t fallback)
@@ -273,6 +307,7 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->config = config;
     s->log = (gc_log_t){log_enabled, log_write, server};
     make_ring(pool, s);
+    make_stripe_secrets(pool, s);
     s->backlog = gc_backlog_create(pool, shared.backlog, config->site);
     if (!s->backlog || gc_db_create(pool, &db, &s->db) != APR_SUCCESS
         || make_cache(pool, s) != APR_SUCCESS || make_sender(pool, s) != APR_SUCCESS) {
@@ -335,6 +370,11 @@ static void make_services(apr_pool_t *pool, server_rec *main)
 gc_service_t *gc_service_of(const server_rec *server)
 {
     return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(server)) : NULL;
+}
+
+gc_companion_t *gc_service_companion(void)
+{
+    return child.companion;
 }
 
 const apr_array_header_t *gc_services(void)
@@ -412,6 +452,39 @@ static apr_status_t begin_worker(gc_service_t *s)
     return rv;
 }
 
+static void tier_changed_cb(void *baton, const gc_uuid_t *user)
+{
+    gc_service_t *s = baton;
+    apr_pool_t *pool = gc_companion_pool();
+
+    gc_cache_forget(s->cache, pool, user);
+    apr_pool_destroy(pool);
+}
+
+static apr_status_t begin_billing(gc_service_t *s)
+{
+    gc_billing_options_t options = {.db = s->db,
+                                    .companion = child.companion,
+                                    .log = &s->log,
+                                    .name = process_name(child.loop_pool),
+                                    .ca_file = s->config->stripe_ca_file,
+                                    .price = s->config->stripe_price,
+                                    .grace = s->config->billing_grace,
+                                    .poll = s->config->poll,
+                                    .works = (int)s->config->worker,
+                                    .changed = tier_changed_cb,
+                                    .baton = s};
+    gc_billing_t *billing;
+    apr_status_t rv;
+
+    gc_service_stripe_settings(child.loop_pool, s->config, &options.stripe);
+    rv = gc_loop_billing_start(child.loop_pool, &options, &billing);
+    if (rv == APR_SUCCESS) {
+        __atomic_store_n(&s->billing, billing, __ATOMIC_RELEASE);
+    }
+    return rv;
+}
+
 /* On the loop, first of all. */
 static void begin_task(void *baton)
 {
@@ -424,7 +497,8 @@ static void begin_task(void *baton)
 
         if ((s->redis && begin_link(s, &link) != APR_SUCCESS)
             || begin_streams(s, link) != APR_SUCCESS
-            || (s->config->worker && begin_worker(s) != APR_SUCCESS)) {
+            || (s->config->worker && begin_worker(s) != APR_SUCCESS)
+            || (s->stripe_secrets && begin_billing(s) != APR_SUCCESS)) {
             gc_log(&s->log, GEM0002, "the companion lacks a part");
         }
     }
@@ -488,6 +562,9 @@ static void drain_all(int graceful)
         if (s->worker) {
             gc_loop_worker_drain(s->worker, patience, drained_cb, NULL);
         }
+        if (s->billing) {
+            gc_loop_billing_drain(s->billing, drained_cb, NULL);
+        }
     }
 }
 
@@ -498,7 +575,9 @@ static void drain_task(void *baton)
     (void)baton;
     child.undrained = 1; /* until stop_task */
     for (i = 0; i < child.services->nelts; i++) {
-        child.undrained += APR_ARRAY_IDX(child.services, i, gc_service_t *)->worker != NULL;
+        const gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
+
+        child.undrained += (s->worker != NULL) + (s->billing != NULL);
     }
     drain_all(child.graceful);
 }
@@ -544,17 +623,19 @@ static apr_status_t stop_cb(void *baton)
     return APR_SUCCESS;
 }
 
-/* The most threads that any service asks for. */
+/* The most threads that any service asks for, and one that may wait for Stripe: replies are stored
+ * by the others. */
 static int thread_count(void)
 {
-    int i, count = 1;
+    int i, count = 1, sells = 0;
 
     for (i = 0; i < child.services->nelts; i++) {
         int wanted = (int)APR_ARRAY_IDX(child.services, i, gc_service_t *)->config->threads;
 
         count = wanted > count ? wanted : count;
+        sells |= APR_ARRAY_IDX(child.services, i, gc_service_t *)->stripe_secrets != NULL;
     }
-    return count;
+    return count + sells;
 }
 
 static apr_status_t start_companion(apr_pool_t *pchild)
@@ -622,7 +703,8 @@ static apr_status_t share_memory(apr_pool_t *process)
         rv = apr_shm_create(&shm, SHARED, NULL, process);
         if (rv == APR_SUCCESS) {
             memset(apr_shm_baseaddr_get(shm), 0, SHARED);
-            apr_pool_userdata_setn(shm, key, NULL, process);
+            /* With a copy of the key: at a restart this module may come back at another address. */
+            apr_pool_userdata_set(shm, key, NULL, process);
         }
     }
     if (rv == APR_SUCCESS) {

@@ -15,6 +15,8 @@
 #include "store/sender.h"
 #include "stream/stream.h"
 #include "upstream/gemini.h"
+#include "upstream/stripe_event.h"
+#include "work/billing.h"
 #include "work/worker.h"
 
 typedef struct gc_service_t {
@@ -26,7 +28,11 @@ typedef struct gc_service_t {
     gc_cache_t *cache;
     gc_sender_t *sender;
     gc_backlog_t *backlog;
-    gc_worker_t *worker; /* or NULL: this child generates no replies */
+    gc_worker_t *worker;   /* or NULL: this child generates no replies */
+    gc_billing_t *billing; /* or NULL: nothing is sold here */
+    gc_stripe_secret_t
+        *stripe_secrets; /* as many as the configuration has; NULL: nothing is sold */
+    int sells_live;      /* not in a sandbox of Stripe's */
     gc_hub_t *hub;
     gc_streams_t *streams; /* or NULL: the companion does not run */
     gc_token_ring_t ring;
@@ -37,6 +43,10 @@ typedef struct gc_service_t {
 /* What config tells of Gemini. The tables and texts belong to the pool or config. */
 void gc_service_gemini_settings(apr_pool_t *pool, const gc_config_t *config,
                                 gc_gemini_settings_t *settings);
+
+/* The same for Stripe, with its key. */
+void gc_service_stripe_settings(apr_pool_t *pool, const gc_config_t *config,
+                                gc_stripe_settings_t *settings);
 
 /* Before the fork, as root: the memory that the children of this host share, and
  * the files of GemcloneOTPLog. */
@@ -51,6 +61,9 @@ gc_service_t *gc_service_of(const server_rec *server);
 
 /* In a child, any thread: its services, or none (NULL) as long as they are being made. */
 const apr_array_header_t *gc_services(void); /* of gc_service_t * */
+
+/* In a child, once there are services with streams: what runs beside the request threads. */
+gc_companion_t *gc_service_companion(void);
 
 /* In a child that is to end: no further job is taken, and streams and running replies have
  * GemcloneDrainTimeout to end (graceful), or no time. Returns at once. */

@@ -98,6 +98,15 @@ int gc_answer_broken_rule(gc_request_t *q, const char *pointer, const char *deta
     return gc_answer_problem(q, &problem);
 }
 
+int gc_answer_not_sold(gc_request_t *q, const char *detail, int retry_after)
+{
+    const gc_problem_t problem = {
+        .status = HTTP_SERVICE_UNAVAILABLE, .type = GC_PROBLEM_NOT_SOLD, .detail = detail};
+
+    apr_table_setn(q->r->headers_out, "Retry-After", apr_psprintf(q->pool, "%d", retry_after));
+    return gc_answer_problem(q, &problem);
+}
+
 int gc_answer_failure(gc_request_t *q, apr_status_t rv)
 {
     switch (rv) {

@@ -204,6 +204,8 @@ static int read_body(gc_request_t *q, apr_size_t *len)
     return GO_ON;
 }
 
+const gc_rule_t gc_rules_raw[] = {{NULL, 0, 0, 0, NULL, NULL}};
+
 static int check_body(gc_request_t *q)
 {
     gc_rule_limits_t limits = {.prompt = q->service->config->max_prompt};
@@ -221,12 +223,16 @@ static int check_body(gc_request_t *q)
     if (!is_encoding_known(q->r)) {
         return refuse_rest(q, HTTP_BAD_REQUEST, "The only transfer encoding is chunked.");
     }
-    if (!is_json(q->r)) {
+    if (q->route->rules != gc_rules_raw && !is_json(q->r)) {
         return gc_answer_error(q, HTTP_UNSUPPORTED_MEDIA_TYPE,
                                "The body must be JSON, with Content-Type: application/json.");
     }
     if ((rv = read_body(q, &len)) != GO_ON) {
         return rv;
+    }
+    q->raw_len = len;
+    if (q->route->rules == gc_rules_raw) {
+        return GO_ON;
     }
     if (gc_json_parse(q->pool, q->raw, len, &q->body, &why) != APR_SUCCESS) {
         return gc_answer_error(q, HTTP_BAD_REQUEST, why);

@@ -32,6 +32,10 @@ gc_handler_t gc_handle_chatroom_export;
 extern const gc_rule_t gc_rules_message_send[];
 gc_handler_t gc_handle_message_send, gc_handle_message_list, gc_handle_message_get;
 
+/* subscription.c, subscribe.c, webhook.c */
+gc_handler_t gc_handle_subscription_status, gc_handle_subscribe_pro, gc_handle_subscribe_portal,
+    gc_handle_stripe_webhook;
+
 /* operations.c */
 gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz;
 

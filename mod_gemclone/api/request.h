@@ -33,6 +33,7 @@ typedef struct gc_request_t {
     apr_int64_t id;   /* {id} of the pattern */
     json_t *body;     /* that keeps the route's rules; NULL where it has none */
     const char *raw;  /* the same as it came */
+    apr_size_t raw_len;
 } gc_request_t;
 
 /* Answers the request by one of answer.h's functions and returns what that returned. */
@@ -46,6 +47,9 @@ struct gc_route_t {
     gc_handler_t *handler;
     const char *name; /* in metrics and logs */
 };
+
+/* In the place of rules: whatever the body is, it is the handler's to judge. */
+extern const gc_rule_t gc_rules_raw[];
 
 /* Every route; the last one has no method. */
 extern const gc_route_t gc_routes[];

@@ -34,6 +34,11 @@ const gc_route_t gc_routes[] = {
     {"POST",   "/message/{room}/{id}/cancel", GC_FOR_USERS, NULL,                   gc_handle_message_cancel,  "message_cancel"},
     {"POST",   "/message/{room}/{id}/regenerate", GC_FOR_USERS, NULL,               gc_handle_message_regenerate, "message_regenerate"},
 
+    {"POST",   "/subscribe/pro",            GC_FOR_USERS, NULL,                     gc_handle_subscribe_pro,   "subscribe_pro"},
+    {"POST",   "/subscribe/portal",         GC_FOR_USERS, NULL,                     gc_handle_subscribe_portal, "subscribe_portal"},
+    {"GET",    "/subscription/status",      GC_FOR_USERS, NULL,                     gc_handle_subscription_status, "subscription_status"},
+    {"POST",   "/webhook/stripe",           GC_FOR_ALL,   gc_rules_raw,             gc_handle_stripe_webhook,  "webhook_stripe"},
+
     /* What sibling services and their clients call the same things. */
     {"POST",   "/chatroom",                 GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},
     {"GET",    "/chatroom",                 GC_FOR_USERS, NULL,                     gc_handle_chatroom_list,   "chatroom_list"},

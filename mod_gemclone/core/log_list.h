@@ -52,6 +52,14 @@ X(GEM0415, WARNING, "more replies are owed than GemcloneMaxBacklog; prompts are 
 X(GEM0601, NOTICE,  "how streams of events are served by this MPM")
 X(GEM0602, INFO,    "a reader of a stream was dropped: it left more than GemcloneStreamBuffer unread, or took nothing for long")
 
+/* Billing */
+X(GEM0701, INFO,    "an event of Stripe's was worked off")
+X(GEM0702, ERR,     "Stripe refuses the API key, or its certificate was refused")
+X(GEM0703, WARNING, "an event of Stripe's could not be worked off; it is tried again")
+X(GEM0704, WARNING, "a webhook request was refused: it is not signed by Stripe, or not for us")
+
+X(GEM0705, ERR,     "Stripe refused a request that a user's was answered with")
+
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")
 /* clang-format on */

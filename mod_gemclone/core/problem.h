@@ -23,9 +23,10 @@ typedef struct gc_problem_t {
 #define GC_PROBLEM_TYPE "application/problem+json"
 
 /* The kinds that answers have when the quota is used up, when the user is owed too many replies,
- * and when all users together are. */
+ * when nothing is sold here, and when all users together are owed too many. */
 #define GC_PROBLEM_QUOTA "urn:gemclone:problem:quota-exceeded"
 #define GC_PROBLEM_BACKLOG "urn:gemclone:problem:too-many-pending"
+#define GC_PROBLEM_NOT_SOLD "urn:gemclone:problem:billing-unavailable"
 #define GC_PROBLEM_OVERLOAD "urn:gemclone:problem:overloaded"
 
 /* Adds a broken rule; makes the array first where there is none. */

@@ -761,6 +761,12 @@ const char *gc_db_text(const gc_db_result_t *result, int row, int column)
     return PQgetisnull(result->rows, row, column) ? NULL : PQgetvalue(result->rows, row, column);
 }
 
+const char *gc_db_bytes(const gc_db_result_t *result, int row, int column, apr_size_t *len)
+{
+    *len = (apr_size_t)PQgetlength(result->rows, row, column);
+    return gc_db_text(result, row, column);
+}
+
 /* Integers come big-endian, in the width of their type. */
 apr_int64_t gc_db_int(const gc_db_result_t *result, int row, int column, apr_int64_t fallback)
 {

@@ -130,6 +130,7 @@ int gc_db_affected(const gc_db_result_t *result);
 /* Columns by their place, from 0. A NULL reads as NULL, 0 or fallback. Texts live as
  * long as the result's pool. */
 const char *gc_db_text(const gc_db_result_t *result, int row, int column);
+const char *gc_db_bytes(const gc_db_result_t *result, int row, int column, apr_size_t *len);
 apr_int64_t gc_db_int(const gc_db_result_t *result, int row, int column, apr_int64_t fallback);
 int gc_db_bool(const gc_db_result_t *result, int row, int column);
 gc_uuid_t gc_db_uuid(const gc_db_result_t *result, int row, int column);

@@ -12,7 +12,7 @@ WRITE(USER_CREATE,
   "INSERT INTO gemclone.users (e164, mobile_number, name) VALUES ($1, $2, $3) "
   "ON CONFLICT (e164) DO NOTHING RETURNING id")
 READ(USER_GET,
-  "SELECT mobile_number, name, tier, created_at FROM gemclone.users WHERE id = $1")
+  "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
 
 /* otp.c */
 WRITE(OTP_ISSUE,  "SELECT gemclone.otp_issue($1, $2, $3, $4)")
@@ -105,6 +105,31 @@ WRITE(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
 WRITE(JOB_FINISH,
   "SELECT outcome, next_due FROM gemclone.job_finish("
   "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
+
+/* billing.c */
+WRITE(STRIPE_EVENT_STORE,
+  "INSERT INTO gemclone.stripe_events (id, type, api_version, payload) VALUES ($1, $2, $3, $4) "
+  "ON CONFLICT (id) DO NOTHING RETURNING id")
+WRITE(STRIPE_EVENTS_CLAIM,
+  "SELECT id, type, fence, tries, payload, asked_at FROM gemclone.stripe_events_claim($1, $2, $3)")
+WRITE(STRIPE_EVENT_END, "SELECT gemclone.stripe_event_end($1, $2, $3, $4)")
+WRITE(SUBSCRIPTION_STORE,
+  "SELECT known, changed, user_id FROM gemclone.subscription_store("
+  "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
+WRITE(SUBSCRIPTION_GONE, "SELECT known, changed, user_id FROM gemclone.subscription_gone($1, $2, $3)")
+WRITE(CHECKOUT_STORE,
+  "SELECT known, changed, user_id FROM gemclone.checkout_store($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+WRITE(REVERSAL_STORE,
+  "SELECT known, changed, user_id FROM gemclone.reversal_store($1, $2, $3, $4, $5, $6)")
+WRITE(CUSTOMER_GONE, "UPDATE gemclone.customers SET gone = true WHERE id = $1 RETURNING id")
+WRITE(CHECKOUT_BEGIN,
+  "SELECT outcome, id, customer, url, created_at, asked_at FROM gemclone.checkout_begin($1, $2, $3)")
+READ(CUSTOMER_GET, "SELECT id FROM gemclone.customers WHERE user_id = $1 AND NOT gone")
+READ(SUBSCRIPTION_GET,
+  "SELECT gemclone.tier_of(u.tier, u.paid_until), s.status, s.period_end, s.cancel_at_period_end "
+  "FROM gemclone.users u LEFT JOIN LATERAL (SELECT * FROM gemclone.subscriptions o WHERE o.user_id = u.id "
+  "ORDER BY o.status IN ('active', 'trialing', 'past_due', 'unpaid', 'paused') DESC, o.created_at DESC LIMIT 1) s "
+  "ON true WHERE u.id = $1")
 
 /* backlog.c, sweep.c */
 READ(JOBS_COUNT,

@@ -267,6 +267,50 @@ static void leave(blocking_t *b)
     apr_thread_mutex_unlock(b->mutex);
 }
 
+/* --- One answer that is not known yet -------------------------------------- */
+
+typedef struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int is_over; /* guarded by mutex */
+} waiter_t;
+
+static void begin_task(void *baton)
+{
+    gc_wait_t *wait = baton;
+
+    wait->begin(wait);
+}
+
+static void wait_is_over(gc_wait_t *wait)
+{
+    waiter_t *w = wait->waiter;
+
+    pthread_mutex_lock(&w->mutex);
+    w->is_over = 1;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* For as long as whoever is asked may take: whether the client is still there is not looked at. */
+int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait)
+{
+    waiter_t w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+    wait->waiter = &w;
+    wait->over = wait_is_over;
+    wait->task = (gc_loop_task_t){.call = begin_task, .baton = wait};
+    gc_loop_post(streams->options.loop, &wait->task);
+    pthread_mutex_lock(&w.mutex);
+    while (!w.is_over) {
+        pthread_cond_wait(&w.changed, &w.mutex);
+    }
+    pthread_mutex_unlock(&w.mutex);
+    wait->answer(wait, r);
+    gc_blocking_leave(streams->shared);
+    return OK;
+}
+
 int gc_blocking_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream)
 {
     blocking_t *b = apr_pcalloc(r->pool, sizeof(*b));

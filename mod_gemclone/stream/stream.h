@@ -50,6 +50,29 @@ void gc_stream_release(gc_streams_t *streams, const request_rec *r);
 /* Answers with the stream. What it returns is what httpd's handler is to return. */
 int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
 
+/* --- Answers that are not known yet ---
+ * A request that has to wait for somebody outside waits as a stream does: suspended, or on its
+ * thread. The caller's, who sets the functions; it must live until answer or gone was called. */
+typedef struct gc_wait_t gc_wait_t;
+struct gc_wait_t {
+    /* On the loop: the request waits. */
+    void (*begin)(gc_wait_t *wait);
+    /* On the loop, or on the request's thread, after gc_loop_wait_over: answers the request, with
+     * at most a few KiB. The last that is done with the wait. */
+    void (*answer)(gc_wait_t *wait, request_rec *r);
+    /* On the loop: the client has left, and nobody is to be answered; in answer's place. */
+    void (*gone)(gc_wait_t *wait);
+    void *waiter; /* this and what follows is ours */
+    void (*over)(gc_wait_t *wait);
+    gc_loop_task_t task;
+};
+
+/* With a place that was reserved. What it returns is what httpd's handler is to return. */
+int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
+
+/* On the loop, between begin and gone: there is an answer. */
+void gc_loop_wait_over(gc_wait_t *wait);
+
 /* What answers that are streams have in their heads. */
 void gc_stream_head(request_rec *r, int status);
 

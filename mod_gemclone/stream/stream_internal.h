@@ -21,11 +21,13 @@ const char *gc_stream_prologue(apr_pool_t *pool, const gc_stream_t *stream, apr_
 /* suspended.c */
 void gc_suspended_init(gc_streams_t *streams);
 int gc_suspended_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
+int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
 void gc_loop_suspended_close_all(gc_streams_t *streams);
 void gc_suspended_register(void);
 
 /* blocking.c */
 int gc_blocking_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
+int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
 
 /* A count of a host that outlives no process: what one that was killed held is free again.
  * Whether there was room for one more. */

@@ -9,6 +9,9 @@
  * that the MPM would have done. Until the hook has run, the connection is the MPM's thread's;
  * after it, that thread still writes two words to its own part of the connection, which
  * therefore is not freed for some time (SETTLE).
+ *
+ * What is written is a reply's events, which the hub has, or one answer that is not known yet: a
+ * source is one of the two.
  */
 #include "stream.h"
 
@@ -43,11 +46,21 @@ enum { MOST_NOISE = 64 * 1024 };
  * the client once it holds 64 KiB (THRESHOLD_MAX_BUFFER). */
 enum { SMALL = 1024, PIECE = 32 * 1024 };
 
+/* Where what is written comes from. */
+typedef struct {
+    void (*attach)(gc_suspended_t *s); /* it may write from here on */
+    void (*detach)(gc_suspended_t *s); /* the client has left */
+    void (*wrote)(gc_suspended_t *s);  /* the client took something */
+    void (*ready)(gc_suspended_t *s);  /* all that was written is gone */
+} source_t;
+
 typedef enum { STREAMING, EMPTYING, FLUSHING, LINGERING, CLOSING } state_e;
 
 /* In the connection's pool. */
 struct gc_suspended_t {
     gc_viewer_t viewer; /* first, so that one is the other */
+    const source_t *source;
+    gc_wait_t *wait; /* of that source; NULL once it is over */
     APR_RING_ENTRY(gc_suspended_t) link;
     gc_streams_t *streams;
     conn_rec *c;
@@ -402,14 +415,14 @@ static void writable_cb(evutil_socket_t fd, short what, void *baton)
         go_on(s);
         return;
     }
-    gc_loop_hub_wrote(s->streams->options.hub, &s->viewer);
+    s->source->wrote(s);
     state = write_rest(s);
     if (state == GC_VIEWER_READY) {
-        gc_loop_hub_ready(s->streams->options.hub, &s->viewer);
+        s->source->ready(s);
     } else if (state == GC_VIEWER_FULL) {
         wait_writable(s, 0);
     } else {
-        gc_loop_hub_detach(s->streams->options.hub, &s->viewer);
+        s->source->detach(s);
         end_stream(s);
     }
 }
@@ -437,13 +450,74 @@ static void readable_cb(evutil_socket_t fd, short what, void *baton)
     }
     if (s->state == STREAMING) {
         s->c->aborted = 1;
-        gc_loop_hub_detach(s->streams->options.hub, &s->viewer);
+        s->source->detach(s);
         end_stream(s);
     } else {
         event_del(&s->readable);
         enter(s, CLOSING, 0);
         go_on(s);
     }
+}
+
+/* --- Sources --------------------------------------------------------------- */
+
+static gc_hub_t *hub_of(const gc_suspended_t *s)
+{
+    return s->streams->options.hub;
+}
+
+static void attach_viewer(gc_suspended_t *s)
+{
+    gc_loop_hub_attach(hub_of(s), &s->viewer);
+}
+
+static void detach_viewer(gc_suspended_t *s)
+{
+    gc_loop_hub_detach(hub_of(s), &s->viewer);
+}
+
+static void viewer_wrote(gc_suspended_t *s)
+{
+    gc_loop_hub_wrote(hub_of(s), &s->viewer);
+}
+
+static void viewer_ready(gc_suspended_t *s)
+{
+    gc_loop_hub_ready(hub_of(s), &s->viewer);
+}
+
+static const source_t replies = {attach_viewer, detach_viewer, viewer_wrote, viewer_ready};
+
+static void begin_wait(gc_suspended_t *s)
+{
+    s->wait->begin(s->wait);
+}
+
+static void leave_wait(gc_suspended_t *s)
+{
+    gc_wait_t *wait = s->wait;
+
+    s->wait = NULL;
+    if (wait) {
+        wait->gone(wait);
+    }
+}
+
+static void ignore(gc_suspended_t *s)
+{
+    (void)s;
+}
+
+static const source_t answers = {begin_wait, leave_wait, ignore, ignore};
+
+/* The filters take a small answer whole, and the end writes what they hold back. */
+static void wait_is_over(gc_wait_t *wait)
+{
+    gc_suspended_t *s = wait->waiter;
+
+    s->wait = NULL;
+    wait->answer(wait, s->r);
+    end_stream(s);
 }
 
 /* --- The beginning ------------------------------------------------------- */
@@ -462,6 +536,7 @@ static void attach_task(void *baton)
     APR_RING_INSERT_TAIL(&streams->all, s, gc_suspended_t, link);
     state = write_rest(s);
     if (state == GC_VIEWER_GONE) {
+        s->source->detach(s);
         end_stream(s);
         return;
     }
@@ -469,13 +544,24 @@ static void attach_task(void *baton)
     if (state == GC_VIEWER_FULL) {
         wait_writable(s, 0);
     }
-    gc_loop_hub_attach(streams->options.hub, &s->viewer);
+    s->source->attach(s);
 }
 
-/* Of a stream that never begins. */
+static void gone_task(void *baton)
+{
+    gc_wait_t *wait = baton;
+
+    wait->gone(wait);
+}
+
+/* Of a stream that never begins, on a thread of the MPM's. */
 static void give_up(gc_suspended_t *s)
 {
     ap_set_module_config(s->c->conn_config, &gemclone_module, NULL);
+    if (s->wait) {
+        s->wait->task = (gc_loop_task_t){.call = gone_task, .baton = s->wait};
+        gc_loop_post(s->streams->options.loop, &s->wait->task);
+    }
     drop_rest(s);
     __atomic_sub_fetch(&s->streams->suspended, 1, __ATOMIC_RELAXED);
 }
@@ -532,27 +618,47 @@ static int write_prologue(gc_suspended_t *s, const char *bytes, apr_size_t len)
     return state != GC_VIEWER_GONE && went < len ? keep(s, bytes + went, len - went) : state;
 }
 
-int gc_suspended_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream)
+static gc_suspended_t *make(gc_streams_t *streams, request_rec *r, const source_t *source)
 {
     conn_rec *c = r->connection;
     gc_suspended_t *s = apr_pcalloc(c->pool, sizeof(*s));
-    apr_pool_t *scratch;
-    apr_size_t len;
-    const char *prologue;
 
     s->streams = streams;
+    s->source = source;
     s->c = c;
     s->r = r;
     s->out = apr_brigade_create(c->pool, c->bucket_alloc);
-    s->viewer.type = &type;
-    s->viewer.ref = stream->ref;
-    s->viewer.at = stream->from;
     s->viewer.task.call = attach_task;
     s->viewer.task.baton = s;
     APR_RING_ELEM_INIT(s, link);
     apr_os_sock_get(&s->fd, ap_get_conn_socket(c));
     spare_memory(s);
     apr_table_setn(r->subprocess_env, "nokeepalive", "1"); /* said in the head; chunks it stays */
+    return s;
+}
+
+int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait)
+{
+    gc_suspended_t *s = make(streams, r, &answers);
+
+    s->wait = wait;
+    wait->waiter = s;
+    wait->over = wait_is_over;
+    ap_set_module_config(r->connection->conn_config, &gemclone_module, s);
+    return SUSPENDED;
+}
+
+int gc_suspended_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream)
+{
+    conn_rec *c = r->connection;
+    gc_suspended_t *s = make(streams, r, &replies);
+    apr_pool_t *scratch;
+    apr_size_t len;
+    const char *prologue;
+
+    s->viewer.type = &type;
+    s->viewer.ref = stream->ref;
+    s->viewer.at = stream->from;
     apr_pool_create(&scratch, r->pool);
     prologue = gc_stream_prologue(scratch, stream, &len);
     ap_set_module_config(c->conn_config, &gemclone_module, s);
@@ -577,7 +683,7 @@ void gc_loop_suspended_close_all(gc_streams_t *streams)
         gc_suspended_t *s = APR_RING_FIRST(&streams->all);
 
         if (s->r) {
-            gc_loop_hub_detach(streams->options.hub, &s->viewer);
+            s->source->detach(s);
             (void)write_rest(s);
             end_request(s);
         }

@@ -742,6 +742,15 @@ apr_status_t gc_loop_http_create(gc_http_t **http, apr_pool_t *pool, struct even
     return APR_SUCCESS;
 }
 
+const char *gc_loop_http_header(gc_http_call_t *call, const char *name)
+{
+    struct curl_header *header;
+
+    return call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+               ? header->value
+               : NULL;
+}
+
 void gc_loop_http_destroy(gc_http_t *http)
 {
     apr_pool_destroy(http->pool);

@@ -121,6 +121,9 @@ gc_http_call_t *gc_loop_http_start(gc_http_t *http, apr_pool_t *pool,
                                    const gc_http_request_t *request,
                                    const gc_http_handler_t *handler, void *baton);
 
+/* A header of the answer, or NULL; from on_head until on_done, inside them too. */
+const char *gc_loop_http_header(gc_http_call_t *call, const char *name);
+
 /* No callback of this call comes any more; the handle is void. Inside its own on_done this does
  * nothing. */
 void gc_loop_http_cancel(gc_http_call_t *call);

@@ -48,7 +48,7 @@ BEGIN
         ORDER BY r.id FOR NO KEY UPDATE OF r;
     END IF;
     FOR v IN
-        SELECT b.n, u.tier
+        SELECT b.n, gemclone.tier_of(u.tier, u.paid_until) AS tier
         FROM unnest(p_users, p_rooms) WITH ORDINALITY AS b (user_id, room_id, n)
         JOIN gemclone.chatrooms r ON r.id = b.room_id AND r.user_id = b.user_id
         JOIN gemclone.users u ON u.id = b.user_id

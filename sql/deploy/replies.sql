@@ -66,7 +66,7 @@ DECLARE
     owed  bigint;
 BEGIN
     -- Rooms, then keys, then usage: the order in which everybody takes them.
-    SELECT CASE u.tier WHEN 'pro' THEN p_pro ELSE p_basic END INTO prompts_limit
+    SELECT CASE gemclone.tier_of(u.tier, u.paid_until) WHEN 'pro' THEN p_pro ELSE p_basic END INTO prompts_limit
     FROM gemclone.chatrooms r JOIN gemclone.users u ON u.id = r.user_id
     WHERE r.id = p_room AND r.user_id = p_user FOR NO KEY UPDATE OF r;
     IF FOUND THEN

@@ -2,6 +2,7 @@
 
 BEGIN;
 
+DROP FUNCTION gemclone.tier_of;
 DROP TABLE gemclone.users;
 
 COMMIT;

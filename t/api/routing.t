@@ -28,6 +28,10 @@ my %ROUTES = (
     '/message/{room}/{id}/regenerate' => {POST => 'user'},
     '/chat/chatroom/{room}/export'    => {GET  => 'user'},
     '/auth/stream-ticket'             => {POST => ['user', {message_id => 1}]},
+    '/subscribe/pro'       => {POST => 'user'},
+    '/subscribe/portal'    => {POST => 'user'},
+    '/subscription/status' => {GET  => 'user'},
+    '/webhook/stripe'      => {POST => '*'},
     '/chatroom/{room}/message' => {POST => ['user', {content => 'x'}]},
 );
 

@@ -61,7 +61,9 @@ sub held () {
 sub restart_gracefully () {
     my %old = map { $_ => 1 } $apache->children_pids;
     $apache->graceful;
-    return eventually(sub { my @now = $apache->children_pids; @now == CHILDREN && !grep { $old{$_} } @now }, 20);
+    my $are_new = eventually(sub { my @now = $apache->children_pids; @now == CHILDREN && !grep { $old{$_} } @now }, 20);
+    $apache->process->alive or die "httpd has died\n";
+    return $are_new;
 }
 
 subtest 'graceful restarts' => sub {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Starts the stand-in for Gemini for a test, talks to its control API, and stops it when it goes out of scope.
+# Starts the stand-in for Gemini for a test, talks to its control API, and stops it when it goes out of scope. Other
+# stand-ins are subclasses.
 package Gemclone::Standin;
 use strict;
 use warnings;
@@ -13,13 +14,19 @@ use File::Temp     ();
 use Gemclone::Certificate ();
 use HTTP::Tiny     ();
 use IO::Select     ();
-use JSON::PP       ();
+use Mojo::JSON     qw(decode_json encode_json);
 use POSIX          qw(WNOHANG);
 use Time::HiRes    qw(sleep time);
 
-use constant {READY_WAIT => 20, REQUEST_WAIT => 10, STOP_WAIT => 5};
+use constant {READY_WAIT => 20, STOP_WAIT => 5};
 
-my $PROGRAM = abs_path(dirname(__FILE__) . '/../../standin/gemini');
+my $PROGRAMS = abs_path(dirname(__FILE__) . '/../../standin');
+
+# What a subclass has of its own: the name of its program, the part of its URL that the API's paths follow, and how many
+# seconds its control API may take.
+sub program  ($class) { 'gemini' }
+sub api_path ($class) { '/v1beta' }
+sub patience ($class) { 10 }
 
 # Options: port, any free one if not given; tls => 1 for https with a certificate made for 127.0.0.1 and
 # localhost; quiet => 1 to throw away what it writes to standard error. Dies when it is not ready in time.
@@ -27,21 +34,25 @@ sub start ($class, %opt) {
     my $self = bless {owner => $$}, $class;
     my @args = ('--until-eof', '--listen', 'http://127.0.0.1:' . ($opt{port} // 0));
     push @args, '--tls-cert', $self->_make_certificate, '--tls-key', "$self->{dir}/key.pem" if $opt{tls};
-    $self->_spawn($opt{quiet}, $^X, $PROGRAM, @args);
+    $self->_spawn($opt{quiet}, $^X, "$PROGRAMS/" . $self->program, @args);
     $self->_await_ready;
     return $self;
 }
+
+# One that somebody else has started, and ends. $url is that of the control API, or the base above it.
+sub attach ($class, $url) { bless {url => $url =~ s{/control\z}{}r, owner => 0}, $class }
 
 sub url ($self) { $self->{url} }
 sub pid ($self) { $self->{pid} }
 
 # The base that clients of the API take, as GemcloneGeminiURL does.
-sub api_url ($self) { "$self->{url}/v1beta" }
+sub api_url     ($self) { $self->{url} . $self->api_path }
+sub control_url ($self) { "$self->{url}/control" }
 
 # The certificate to trust, with tls.
 sub ca_file ($self) { "$self->{dir}/cert.pem" }
 
-# Directives for all following prompts, as the stand-in's manual has them; replaces those set before.
+# Settings in place of those before, as the manual has them: for Gemini, directives of all following prompts.
 sub control ($self, $settings) { $self->_ask(PUT => '/control', $settings) }
 
 # As newly started: no settings, no tries, counters at zero, no requests.
@@ -132,16 +143,19 @@ sub _make_certificate ($self) {
 }
 
 sub _ask ($self, $method, $path, $body = undef) {
-    $self->{http} //= HTTP::Tiny->new(
-        timeout     => REQUEST_WAIT,
+    my %options = $body ? (content => encode_json($body)) : ();
+    my $answer  = $self->_http->request($method, $self->{url} . $path, \%options);
+    croak "$method $path: $answer->{status} $answer->{content}" unless $answer->{success};
+    return length $answer->{content} ? decode_json($answer->{content}) : undef;
+}
+
+sub _http ($self) {
+    return $self->{http} //= HTTP::Tiny->new(
+        timeout     => $self->patience,
         max_size    => undef,
         verify_SSL  => 1,
         SSL_options => $self->{dir} ? {SSL_ca_file => $self->ca_file} : {}
     );
-    my %options = $body ? (content => JSON::PP->new->utf8->encode($body)) : ();
-    my $answer  = $self->{http}->request($method, $self->{url} . $path, \%options);
-    croak "$method $path: $answer->{status} $answer->{content}" unless $answer->{success};
-    return length $answer->{content} ? JSON::PP->new->utf8->decode($answer->{content}) : undef;
 }
 
 1;

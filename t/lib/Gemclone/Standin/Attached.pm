@@ -4,8 +4,6 @@ package Gemclone::Standin::Attached;
 use Mojo::Base 'Gemclone::Standin', -signatures;
 
 # $url is the one of the control API, or the base above it. No process owns it, so none stops it.
-sub new ($class, $url) { return bless {url => $url =~ s{/control$}{}r, owner => 0}, $class }
-
-sub control_url ($self) { return $self->url . '/control' }
+sub new ($class, $url) { return $class->attach($url) }
 
 1;

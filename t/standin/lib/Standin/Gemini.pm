@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The stand-in for Gemini's API: routes, credentials, and the control API of the tests.
 package Standin::Gemini;
-use Mojo::Base 'Mojolicious', -signatures;
+use Mojo::Base 'Standin', -signatures;
 
 use List::Util   qw(any);
 use Mojo::JSON   qw(decode_json);
@@ -11,17 +11,16 @@ use Standin::Gemini::Answer     qw(count_prompt prompt_text);
 use Standin::Gemini::Directives ();
 use Standin::Gemini::Error      ();
 use Standin::Gemini::JSON       qw(pretty_json);
-use Standin::Gemini::Ledger     ();
 use Standin::Gemini::Models     qw(find_model list_models model_resource);
-use Standin::Gemini::Player     ();
 use Standin::Gemini::Rules      qw(check_request);
 use Standin::Gemini::Schema     qw(read_message);
 use Standin::Gemini::Script     qw(answer_script error_script);
+use Standin::Player             ();
 
 use constant {PAGE_SIZE => 50, RETRY_DELAY => '1s'};
 
 has directives => sub { Standin::Gemini::Directives->new };
-has ledger     => sub { Standin::Gemini::Ledger->new };
+has facts      => sub { [qw(call key model)] };
 
 # What can follow the colon in POST /v1beta/models/{model}:{method}.
 my %METHOD = (
@@ -34,23 +33,13 @@ my %METHOD = (
 my %FATE = ('bad-key' => 'api_key', 'expired-key' => 'expired', 'leaked-key' => 'leaked');
 
 sub startup ($self) {
-    $self->mode('production')->log->level('error');
-    $self->secrets(['the stand-in sets no cookies']);
-    $self->renderer->compress(0);
-    $self->exception_format('txt');
+    $self->SUPER::startup;
     $self->hook(before_dispatch => sub ($c) { $c->res->headers->server('scaffolding on HTTPServer2') });
 
-    my $r = $self->routes;
-    $r->get('/healthz' => sub ($c) { $c->render(json => {status => 'ok'}) });
-
-    my $control = $r->any('/control');
+    my ($r, $control) = ($self->routes, $self->control);
     $control->get('/' => \&_show_control);
     $control->put('/' => sub ($c) { _answer($c, \&_set_control) });
     $control->delete('/' => \&_reset_control);
-    $control->get('/stats' => sub ($c) { $c->render(json => $c->app->ledger->stats) });
-    $control->delete('/stats' => sub ($c) { _done($c, $c->app->ledger->clear_stats) });
-    $control->get('/requests' => \&_show_requests);
-    $control->delete('/requests' => sub ($c) { _done($c, $c->app->ledger->clear_records) });
 
     my $api = $r->under('/v1beta' => \&_enter);
     $api->get('/models'        => sub ($c) { _answer($c, \&_list_models) });
@@ -62,9 +51,7 @@ sub startup ($self) {
 
 # Every request to the API comes through here: it is recorded, and its credentials are looked at.
 sub _enter ($c) {
-    my ($tx, $ledger) = ($c->tx, $c->app->ledger);
-    my $record = $c->stash->{record} = $ledger->begin($tx);
-    $tx->on(finish => sub ($tx) { $ledger->end($record, $tx->res->code) });
+    $c->app->record($c);
     return !!_answer($c, \&_authenticate);
 }
 
@@ -96,7 +83,10 @@ sub _answer ($c, $handler) {
 }
 
 sub _play ($c, $steps) {
-    Standin::Gemini::Player->play($c, $c->stash->{record} // {}, $steps);
+    my $headers = $c->res->headers;
+    $headers->add(Vary => $_) for qw(Origin X-Origin Referer);
+    $headers->header('X-Content-Type-Options' => 'nosniff');
+    Standin::Player->play($c, $c->stash->{record} // {}, $steps);
 }
 
 sub _is_sse ($c) { ($c->param('alt') // '') eq 'sse' }
@@ -187,10 +177,6 @@ sub _set_control ($c) {
 }
 
 sub _reset_control ($c) { _done($c, $c->app->directives->reset) }
-
-sub _show_requests ($c) {
-    $c->render(json => $c->app->ledger->last_records($c->param('last') // 'inf'));
-}
 
 sub _done ($c, $changed) { $c->rendered(204) }
 

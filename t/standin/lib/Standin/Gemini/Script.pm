@@ -19,9 +19,7 @@ use constant {
     SSE_TYPE  => 'text/event-stream',
 };
 
-# A script is a list of steps, which Player knows:
-#   [pause => MS] [head => STATUS, TYPE] [write => BYTES] [repeat => MS, BYTES] and one of the ends
-#   ['end'] ['close'] ['reset'] ['hang'] that it stops at.
+# The steps are those that Standin::Player knows.
 # The mode of an answer is sse, array (a stream without alt=sse) or unary (:generateContent).
 
 # What Google answers instead of a 200. The body of an error is JSON in whatever mode, but with alt=sse its

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What was asked and how it went: counters, and the last requests in a ring of bounded size.
-package Standin::Gemini::Ledger;
+package Standin::Ledger;
 use Mojo::Base -base, -signatures;
 
 use Mojo::IOLoop;
@@ -10,13 +10,15 @@ use Time::HiRes qw(time);
 use constant {
     MAX_RECORDS => 1000,
     MAX_BYTES   => 32 * 1024 * 1024,    # of all bodies kept
-    MAX_NAMES   => 1000,                # different models or keys that are counted apart
+    MAX_NAMES   => 1000,                # different models, keys and the like that are counted apart
 };
 
 has [qw(in_flight peak_in_flight requests open opened peak_open)] => 0;
-has [qw(by_call by_key by_model by_outcome by_status)]            => sub { {} };
-has connections                                                   => sub { {} };
+has [qw(connections counts)]                                      => sub { {} };
 has records                                                       => sub { [] };
+
+# Which of the facts that requests are described by are counted.
+has facts => sub { [] };
 
 # A request has come: starts its record.
 sub begin ($self, $tx) {
@@ -43,9 +45,7 @@ sub begin ($self, $tx) {
 # What the path and the headers said; counted once it is known.
 sub describe ($self, $record, %facts) {
     @$record{keys %facts} = values %facts;
-    for my $fact (grep { $self->can("by_$_") } keys %facts) {
-        _count($self->can("by_$fact")->($self), $facts{$fact});
-    }
+    for my $fact (grep { exists $facts{$_} } @{$self->facts}) { $self->_count($fact, $facts{$fact}) }
 }
 
 # The transaction is over. An outcome that nobody set means that the client left first.
@@ -54,8 +54,8 @@ sub end ($self, $record, $status) {
     $record->{status} = $status;
     $record->{ms}     = int 1000 * (time - $record->{time});
     $self->in_flight($self->in_flight - 1);
-    _count($self->by_status,  $status // 'none');
-    _count($self->by_outcome, $record->{outcome});
+    $self->_count(status  => $status // 'none');
+    $self->_count(outcome => $record->{outcome});
 }
 
 sub stats ($self) {
@@ -65,14 +65,13 @@ sub stats ($self) {
         in_flight      => $self->in_flight,
         peak_in_flight => $self->peak_in_flight,
         connections    => {open => $self->open, opened => $self->opened, peak => $self->peak_open},
-        map { ($_ => $self->can("by_$_")->($self)) } qw(call key model outcome status),
+        map { ($_ => $self->counts->{$_} // {}) } @{$self->facts}, qw(outcome status),
     };
 }
 
 # Counters back to zero; what is still going on stays counted.
 sub clear_stats ($self) {
-    delete @$self{map { "by_$_" } qw(call key model outcome status)};
-    $self->requests(0)->opened(0)->peak_in_flight($self->in_flight)->peak_open($self->open);
+    $self->counts({})->requests(0)->opened(0)->peak_in_flight($self->in_flight)->peak_open($self->open);
 }
 
 sub last_records ($self, $count) {
@@ -112,7 +111,8 @@ sub _raise ($self, $now, $peak) {
     $self->$peak($self->$now) if $self->$now > $self->$peak;
 }
 
-sub _count ($counters, $name) {
+sub _count ($self, $fact, $name) {
+    my $counters = $self->counts->{$fact} //= {};
     $name = '(others)' if !exists $counters->{$name} && keys %$counters >= MAX_NAMES;
     $counters->{$name}++;
 }

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Plays a script to one client, and stops when the client goes away.
-package Standin::Gemini::Player;
+#
+# A script is a list of steps:
+#   [pause => MS] [head => STATUS, TYPE] [write => BYTES] [repeat => MS, BYTES] and one of the ends
+#   ['end'] ['close'] ['reset'] ['hang'] that it stops at.
+package Standin::Player;
 use Mojo::Base -base, -signatures;
 
 use Mojo::IOLoop;
@@ -41,10 +45,7 @@ sub _after ($self, $ms) {
 }
 
 sub _head ($self, $status, $type) {
-    my $headers = $self->c->res->code($status)->headers;
-    $headers->content_type($type);
-    $headers->add(Vary => $_) for qw(Origin X-Origin Referer);
-    $headers->header('X-Content-Type-Options' => 'nosniff');
+    $self->c->res->code($status)->headers->content_type($type);
     return $self;
 }
 

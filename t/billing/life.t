@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+# A subscription's life: bought, renewed, not paid for, recovered, cancelled, over; given back, disputed; what the user has
+# at each step, at once and on the next prompt.
+use Mojo::Base -strict, -signatures;
+
+use Gemclone::Check;
+use Gemclone::Shop;
+use Mojo::UserAgent;
+use Test::More;
+use Time::HiRes qw(time);
+
+plan tests => 9;
+
+my $shop = Gemclone::Shop->open(children => 2, directives => ['GemcloneQuota basic 1', 'GemcloneBillingGrace 5d']);
+my ($stack, $stripe) = ($shop->stack, $shop->stripe);
+
+sub has ($user, $tier, $status, $what) {
+    $shop->settle;
+    my $is = $shop->status($user);
+    is_deeply [@$is{qw(tier status)}, $shop->tier($user)], [$tier, $status, $tier], $what
+        or diag join "\n", $shop->open_events;
+    return $is;
+}
+
+# Whether the user's quota is that of pro: a second prompt of the day is taken.
+sub may_send ($user) { return $user->post('/message/' . $user->room, {content => 'x'})->code == 201 }
+
+subtest 'who has never paid' => sub {
+    my $user = $stack->new_user;
+    my $is = answer_ok $user->get('/subscription/status'), 200, 'has a status all the same';
+    is_deeply $is, {tier => 'basic', status => undef, current_period_end => undef, cancel_at_period_end => Mojo::JSON->false}, 'basic';
+    problem_ok $user->post('/subscribe/portal', ''), 409, 'but nothing to manage';
+};
+
+subtest 'bought' => sub {
+    my $user = $stack->new_user;
+    ok may_send($user), 'the first prompt of a day';
+    ok !may_send($user), 'is the last of basic';
+    my $res = $user->post('/subscribe/pro', '');
+    my $answer = answer_ok $res, 200, 'there is a page to pay';
+    like $answer->{checkout_url}, qr{^https?://\S+$}, 'at an address';
+    my ($asked) = grep { $_->{path} =~ /sessions/ } $stripe->requests;
+    is $asked->{params}{client_reference_id}, $user->user->{id}, 'for this user';
+    is $asked->{params}{subscription_data}{metadata}{user_id}, $user->user->{id}, 'and the subscription will tell, too';
+    is_deeply $shop->status($user)->{tier}, 'basic', 'nothing is granted for looking at it';
+    my $done = $stripe->act($shop->session_of($answer->{checkout_url}) => 'complete');
+    my $is = has($user, 'pro', 'active', 'paid: pro');
+    like $is->{current_period_end}, qr/^$TIME$/, 'until then';
+    ok may_send($user), 'the next prompt is charged as pro';
+    problem_ok $user->post('/subscribe/pro', ''), 409, 'who has a subscription is not sold another';
+    my $portal = answer_ok $user->post('/subscribe/portal', ''), 200, 'but can manage it';
+    like $portal->{portal_url}, qr{^https?://\S+$}, 'at an address';
+
+    $stripe->act($done->{subscription} => 'renew');
+    my $renewed = has($user, 'pro', 'active', 'renewed');
+    cmp_ok $renewed->{current_period_end}, 'gt', $is->{current_period_end}, 'for another period';
+
+    $stripe->act($done->{subscription} => 'renew', payment => 'failed');
+    has($user, 'pro', 'past_due', 'a payment has failed: grace');
+    ok may_send($user), 'which is as good as pro';
+    $stripe->act($done->{subscription} => 'recover');
+    has($user, 'pro', 'active', 'recovered');
+
+    $stripe->act($done->{subscription} => 'cancel');
+    $is = has($user, 'pro', 'active', 'cancelled: pro to the end of the period');
+    ok $is->{cancel_at_period_end}, 'as it says';
+    $stripe->act($done->{subscription} => 'end');
+    has($user, 'basic', 'canceled', 'over: basic');
+    ok !may_send($user), 'with what basic has';
+    is scalar(@{$user->rooms}), 5, 'and everything is still there';
+    my $again = $shop->buy($user);
+    has($user, 'pro', 'active', 'bought again');
+    is $again->{customer}, $done->{customer}, 'by the same customer';
+};
+
+subtest 'grace ends' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stripe->act($paid->{subscription} => 'renew', payment => 'failed');
+    has($user, 'pro', 'past_due', 'at first it is pro');
+    $stack->dbh->do(q{UPDATE gemclone.subscriptions SET period_start = now() - interval '6 days' WHERE id = ?}, {}, $paid->{subscription});
+    $stack->dbh->do(q{SELECT gemclone.paid_refresh(?, interval '5 days')}, {}, $user->user->{id});
+    is $shop->status($user)->{tier}, 'basic', 'after GemcloneBillingGrace it is basic';
+    may_send($user);
+    ok !may_send($user), 'by the next prompt';
+    $stripe->act($paid->{subscription} => 'unpaid');
+    has($user, 'basic', 'unpaid', 'as it is when Stripe gives up');
+};
+
+subtest 'a bank that takes its time' => sub {
+    for my $case (['succeed', 'pro', 'active'], ['fail', 'basic', 'past_due']) {
+        my ($end, $tier, $status) = @$case;
+        my $user = $stack->new_user;
+        my $paid = $shop->buy($user, payment => 'unpaid');
+        has($user, 'basic', 'active', 'is waited for');
+        $stripe->act($paid->{session} => $end);
+        has($user, $tier, $status, $end);
+    }
+};
+
+subtest 'a checkout that nobody pays' => sub {
+    my $user = $stack->new_user;
+    my $session = $shop->checkout($user);
+    is $shop->checkout($user), $session, 'it is the same one at the next click';
+    $stripe->act($session => 'expire');
+    has($user, 'basic', undef, 'nothing comes of it');
+    isnt $shop->checkout($user), $session, 'the next click is another attempt';
+};
+
+subtest 'two clicks at once' => sub {
+    my $user = $stack->new_user;
+    $stripe->reset; $shop->listen;
+    my @answers = all_at_once map { $user->transaction(POST => '/subscribe/pro', '') } 1 .. 6;
+    is_deeply [map { $_->code } @answers], [(200) x 6], 'are all answered';
+    my %urls = map { $_->json->{checkout_url} => 1 } @answers;
+    is scalar(keys %urls), 1, 'by one page';
+};
+
+subtest 'given back, and disputed' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stripe->act($paid->{charge} => 'refund');
+    has($user, 'pro', 'active', 'a refund alone changes nothing');
+    is $stack->dbh->selectrow_array('SELECT status FROM gemclone.reversals WHERE id = ?', {}, $paid->{charge}), 'refunded', 'but is there to see';
+    my $other = $stack->new_user;
+    my $bought = $shop->buy($other);
+    my $dispute = $stripe->act($bought->{charge} => 'dispute');
+    has($other, 'basic', 'active', 'while a payment is disputed nothing is granted');
+    $stripe->act($dispute->{dispute} => 'close', status => 'won');
+    has($other, 'pro', 'active', 'until that is settled');
+};
+
+subtest 'a customer who is deleted at Stripe' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stripe->act($paid->{customer} => 'delete');
+    has($user, 'basic', 'canceled', 'has nothing any more');
+    my $again = $shop->buy($user);
+    has($user, 'pro', 'active', 'and can buy again');
+    isnt $again->{customer}, $paid->{customer}, 'as another one';
+};
+
+subtest 'an account that is deleted' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stack->dbh->do('DELETE FROM gemclone.users WHERE id = ?', {}, $user->user->{id});
+    $stripe->act($paid->{subscription} => 'renew');
+    $shop->settle;
+    is $stack->dbh->selectrow_array('SELECT status FROM gemclone.subscriptions WHERE id = ?', {}, $paid->{subscription}), 'active',
+        'leaves the subscription to the admin, and events are worked off all the same';
+};
