@@ -372,11 +372,6 @@ gc_service_t *gc_service_of(const server_rec *server)
     return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(server)) : NULL;
 }
 
-gc_companion_t *gc_service_companion(void)
-{
-    return child.companion;
-}
-
 const apr_array_header_t *gc_services(void)
 {
     return __atomic_load_n(&child.is_ready, __ATOMIC_ACQUIRE) ? child.services : NULL;

@@ -62,9 +62,6 @@ gc_service_t *gc_service_of(const server_rec *server);
 /* In a child, any thread: its services, or none (NULL) as long as they are being made. */
 const apr_array_header_t *gc_services(void); /* of gc_service_t * */
 
-/* In a child, once there are services with streams: what runs beside the request threads. */
-gc_companion_t *gc_service_companion(void);
-
 /* In a child that is to end: no further job is taken, and streams and running replies have
  * GemcloneDrainTimeout to end (graceful), or no time. Returns at once. */
 void gc_services_drain(int graceful);

@@ -56,6 +56,20 @@ static void sweep(gc_service_t *s, apr_pool_t *pool)
     }
 }
 
+/* So many at a time: each is a call of Stripe. */
+enum { DOUBTS = 100 };
+
+static void doubt(gc_service_t *s, apr_pool_t *pool)
+{
+    int count;
+
+    if (s->stripe_secrets && gc_billing_doubt(s->db, pool, DOUBTS, &count) == APR_SUCCESS
+        && count) {
+        gc_log(&s->log, GEM0706, "%d subscriptions are asked about: no event tells how they go on",
+               count);
+    }
+}
+
 static void beat(apr_pool_t *pool)
 {
     const apr_array_header_t *services = gc_services();
@@ -68,6 +82,7 @@ static void beat(apr_pool_t *pool)
             tell_late(s);
             if (apr_time_now() - s->swept > s->config->sweep) {
                 sweep(s, pool);
+                doubt(s, pool);
             }
         }
     }

@@ -12,7 +12,7 @@ use Mojo::IOLoop;
 use Mojo::JSON qw(decode_json encode_json false true);
 use Mojo::Server::Daemon;
 use Mojo::UserAgent;
-use Mojo::Util qw(b64_encode);
+use Mojo::Util qw(b64_encode encode);
 use Mojolicious;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -150,7 +150,8 @@ subtest 'the form of answers' => sub {
         'JSON as Stripe writes it';
     error_ok get('/v1/nothing'), 404, {message => qr{\AUnrecognized request URL \(GET: /v1/nothing\)}}, 'another path';
     error_ok get('/v1/customers/'), 404, {message => qr/remove the trailing slash/}, 'a path without its id';
-    is $ua->get($stripe->url . '/healthz')->res->code, 200, 'healthz';
+    my @other = (['/healthz', 200], ['/control/fun', 404], ['/', 404]);
+    is $ua->get($stripe->url . $_->[0])->res->code, $_->[1], $_->[0] for @other;
 };
 
 # ---------------------------------------------------------------- parameters ----
@@ -702,7 +703,7 @@ END { kill KILL => $receiver->{pid} if $receiver && $receiver->{pid} }
 sub seen () { @{Mojo::UserAgent->new->get("$receiver->{url}/seen")->res->json} }
 sub instruct ($failures, $wait = 0) { Mojo::UserAgent->new->put("$receiver->{url}/told", json => [$failures, $wait]) }
 sub hook (%more) { {webhook => {url => "$receiver->{url}/hook", secrets => SECRETS, %more}} }
-sub seen_ids () { map { decode_json(Mojo::Util::encode('UTF-8', $_->{payload}))->{id} } seen() }
+sub seen_ids () { map { decode_json(encode('UTF-8', $_->{payload}))->{id} } seen() }
 sub ids ($done) { map { $_->{id} } @{$done->{events}} }
 
 subtest 'webhooks are sent' => sub {
@@ -710,7 +711,7 @@ subtest 'webhooks are sent' => sub {
     $stripe->control(hook());
     my $paid = $stripe->subscribe(name => "Zo\x{EB}");
     my @seen = seen();
-    is_deeply [map { Mojo::Util::encode('UTF-8', $_->{payload}) } @seen], [map { $_->{payload} } @{$paid->{events}}],
+    is_deeply [map { encode('UTF-8', $_->{payload}) } @seen], [map { $_->{payload} } @{$paid->{events}}],
         'each as it is, in their order';
     is_deeply [map { $_->{status} } @{$paid->{deliveries}}], [(200) x @seen], 'and the action tells how it went';
     is_deeply [@{$paid->{deliveries}[0]}{qw(event type attempt body)}],

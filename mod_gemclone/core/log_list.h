@@ -59,6 +59,7 @@ X(GEM0703, WARNING, "an event of Stripe's could not be worked off; it is tried a
 X(GEM0704, WARNING, "a webhook request was refused: it is not signed by Stripe, or not for us")
 
 X(GEM0705, ERR,     "Stripe refused a request that a user's was answered with")
+X(GEM0706, INFO,    "subscriptions are asked about whose period has ended without an event")
 
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")

@@ -70,6 +70,20 @@ apr_status_t gc_billing_event_end(gc_db_t *db, apr_pool_t *pool, const gc_billin
     return rv == APR_SUCCESS && !gc_db_bool(rows, 0, 0) ? GC_ENOENT : rv;
 }
 
+apr_status_t gc_billing_doubt(gc_db_t *db, apr_pool_t *pool, int most, int *count)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_int(&params, most);
+    rv = gc_db_run(db, pool, GC_SQL_SUBSCRIPTIONS_DOUBT, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        *count = (int)gc_db_int(rows, 0, 0, 0);
+    }
+    return rv;
+}
+
 /* --- What they are about --------------------------------------------------- */
 
 static apr_status_t run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,

@@ -40,6 +40,9 @@ GC_MUST_CHECK apr_status_t gc_billing_event_end(gc_db_t *db, apr_pool_t *pool,
                                                 const gc_billing_event_t *event,
                                                 const char *outcome, apr_interval_time_t delay);
 
+/* Has subscriptions asked about whose period has ended without an event; *count: how many. */
+GC_MUST_CHECK apr_status_t gc_billing_doubt(gc_db_t *db, apr_pool_t *pool, int most, int *count);
+
 /* What came of storing something. */
 typedef struct gc_billing_change_t {
     int known;   /* it is of a user, or of something sold, here; else it was not stored */

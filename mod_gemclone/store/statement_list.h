@@ -112,6 +112,7 @@ WRITE(STRIPE_EVENT_STORE,
   "ON CONFLICT (id) DO NOTHING RETURNING id")
 WRITE(STRIPE_EVENTS_CLAIM,
   "SELECT id, type, fence, tries, payload, asked_at FROM gemclone.stripe_events_claim($1, $2, $3)")
+WRITE(SUBSCRIPTIONS_DOUBT, "SELECT gemclone.subscriptions_doubt($1)")
 WRITE(STRIPE_EVENT_END, "SELECT gemclone.stripe_event_end($1, $2, $3, $4)")
 WRITE(SUBSCRIPTION_STORE,
   "SELECT known, changed, user_id FROM gemclone.subscription_store("

@@ -277,14 +277,14 @@ typedef struct {
 
 static void begin_task(void *baton)
 {
-    gc_wait_t *wait = baton;
+    gc_errand_t *errand = baton;
 
-    wait->begin(wait);
+    errand->begin(errand);
 }
 
-static void wait_is_over(gc_wait_t *wait)
+static void errand_done(gc_errand_t *errand)
 {
-    waiter_t *w = wait->waiter;
+    waiter_t *w = errand->waiter;
 
     pthread_mutex_lock(&w->mutex);
     w->is_over = 1;
@@ -293,20 +293,21 @@ static void wait_is_over(gc_wait_t *wait)
 }
 
 /* For as long as whoever is asked may take: whether the client is still there is not looked at. */
-int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait)
+int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                     const gc_answer_later_t *answer)
 {
     waiter_t w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-    wait->waiter = &w;
-    wait->over = wait_is_over;
-    wait->task = (gc_loop_task_t){.call = begin_task, .baton = wait};
-    gc_loop_post(streams->options.loop, &wait->task);
+    errand->waiter = &w;
+    errand->done = errand_done;
+    errand->task = (gc_loop_task_t){.call = begin_task, .baton = errand};
+    gc_loop_post(streams->options.loop, &errand->task);
     pthread_mutex_lock(&w.mutex);
     while (!w.is_over) {
         pthread_cond_wait(&w.changed, &w.mutex);
     }
     pthread_mutex_unlock(&w.mutex);
-    wait->answer(wait, r);
+    answer->call(answer->baton, r);
     gc_blocking_leave(streams->shared);
     return OK;
 }

@@ -95,15 +95,13 @@ int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *str
                           : gc_blocking_open(streams, r, stream);
 }
 
-int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait)
+int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                   void (*answer)(void *baton, request_rec *r), void *baton)
 {
-    return may_suspend(r) ? gc_suspended_wait(streams, r, wait)
-                          : gc_blocking_wait(streams, r, wait);
-}
+    const gc_answer_later_t later = {answer, baton};
 
-void gc_loop_wait_over(gc_wait_t *wait)
-{
-    wait->over(wait);
+    return may_suspend(r) ? gc_suspended_wait(streams, r, errand, &later)
+                          : gc_blocking_wait(streams, r, errand, &later);
 }
 
 gc_streams_t *gc_loop_streams_create(apr_pool_t *pool, const gc_streams_options_t *options,

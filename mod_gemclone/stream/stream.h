@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Streams of events to clients of httpd.
+ * Streams of events to clients of httpd, and answers that are long in coming.
  *
  * Under the event MPM a stream costs no thread: its connection is suspended and the loop
  * writes to it (suspended.c). Under other MPMs, and for HTTP/2, whose streams are not
@@ -12,6 +12,7 @@
 #include <httpd.h>
 
 #include "hub.h"
+#include "work/errand.h"
 
 typedef struct gc_streams_options_t {
     gc_hub_t *hub;
@@ -50,28 +51,12 @@ void gc_stream_release(gc_streams_t *streams, const request_rec *r);
 /* Answers with the stream. What it returns is what httpd's handler is to return. */
 int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
 
-/* --- Answers that are not known yet ---
- * A request that has to wait for somebody outside waits as a stream does: suspended, or on its
- * thread. The caller's, who sets the functions; it must live until answer or gone was called. */
-typedef struct gc_wait_t gc_wait_t;
-struct gc_wait_t {
-    /* On the loop: the request waits. */
-    void (*begin)(gc_wait_t *wait);
-    /* On the loop, or on the request's thread, after gc_loop_wait_over: answers the request, with
-     * at most a few KiB. The last that is done with the wait. */
-    void (*answer)(gc_wait_t *wait, request_rec *r);
-    /* On the loop: the client has left, and nobody is to be answered; in answer's place. */
-    void (*gone)(gc_wait_t *wait);
-    void *waiter; /* this and what follows is ours */
-    void (*over)(gc_wait_t *wait);
-    gc_loop_task_t task;
-};
-
-/* With a place that was reserved. What it returns is what httpd's handler is to return. */
-int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
-
-/* On the loop, between begin and gone: there is an answer. */
-void gc_loop_wait_over(gc_wait_t *wait);
+/* Has a request wait for an errand, suspended or on its thread, with a place that was reserved;
+ * then answer(baton, r) answers it, with at most a few KiB: on the loop, or on the request's
+ * thread. It is not called where the client leaves before. What this returns is what httpd's
+ * handler is to return. */
+int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                   void (*answer)(void *baton, request_rec *r), void *baton);
 
 /* What answers that are streams have in their heads. */
 void gc_stream_head(request_rec *r, int status);

@@ -8,6 +8,12 @@
 
 typedef struct gc_suspended_t gc_suspended_t;
 
+/* What answers a request when an errand is done. */
+typedef struct gc_answer_later_t {
+    void (*call)(void *baton, request_rec *r);
+    void *baton;
+} gc_answer_later_t;
+
 struct gc_streams_t {
     gc_streams_options_t options;
     gc_streams_shared_t *shared;
@@ -21,13 +27,15 @@ const char *gc_stream_prologue(apr_pool_t *pool, const gc_stream_t *stream, apr_
 /* suspended.c */
 void gc_suspended_init(gc_streams_t *streams);
 int gc_suspended_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
-int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
+int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                      const gc_answer_later_t *answer);
 void gc_loop_suspended_close_all(gc_streams_t *streams);
 void gc_suspended_register(void);
 
 /* blocking.c */
 int gc_blocking_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
-int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait);
+int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                     const gc_answer_later_t *answer);
 
 /* A count of a host that outlives no process: what one that was killed held is free again.
  * Whether there was room for one more. */

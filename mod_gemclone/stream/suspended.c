@@ -60,7 +60,8 @@ typedef enum { STREAMING, EMPTYING, FLUSHING, LINGERING, CLOSING } state_e;
 struct gc_suspended_t {
     gc_viewer_t viewer; /* first, so that one is the other */
     const source_t *source;
-    gc_wait_t *wait; /* of that source; NULL once it is over */
+    gc_errand_t *errand; /* or NULL: none is under way */
+    gc_answer_later_t answer;
     APR_RING_ENTRY(gc_suspended_t) link;
     gc_streams_t *streams;
     conn_rec *c;
@@ -488,18 +489,18 @@ static void viewer_ready(gc_suspended_t *s)
 
 static const source_t replies = {attach_viewer, detach_viewer, viewer_wrote, viewer_ready};
 
-static void begin_wait(gc_suspended_t *s)
+static void begin_errand(gc_suspended_t *s)
 {
-    s->wait->begin(s->wait);
+    s->errand->begin(s->errand);
 }
 
-static void leave_wait(gc_suspended_t *s)
+static void forget_errand(gc_suspended_t *s)
 {
-    gc_wait_t *wait = s->wait;
+    gc_errand_t *errand = s->errand;
 
-    s->wait = NULL;
-    if (wait) {
-        wait->gone(wait);
+    s->errand = NULL;
+    if (errand) {
+        errand->forget(errand);
     }
 }
 
@@ -508,15 +509,15 @@ static void ignore(gc_suspended_t *s)
     (void)s;
 }
 
-static const source_t answers = {begin_wait, leave_wait, ignore, ignore};
+static const source_t answers = {begin_errand, forget_errand, ignore, ignore};
 
 /* The filters take a small answer whole, and the end writes what they hold back. */
-static void wait_is_over(gc_wait_t *wait)
+static void errand_done(gc_errand_t *errand)
 {
-    gc_suspended_t *s = wait->waiter;
+    gc_suspended_t *s = errand->waiter;
 
-    s->wait = NULL;
-    wait->answer(wait, s->r);
+    s->errand = NULL;
+    s->answer.call(s->answer.baton, s->r);
     end_stream(s);
 }
 
@@ -547,20 +548,20 @@ static void attach_task(void *baton)
     s->source->attach(s);
 }
 
-static void gone_task(void *baton)
+static void forget_task(void *baton)
 {
-    gc_wait_t *wait = baton;
+    gc_errand_t *errand = baton;
 
-    wait->gone(wait);
+    errand->forget(errand);
 }
 
 /* Of a stream that never begins, on a thread of the MPM's. */
 static void give_up(gc_suspended_t *s)
 {
     ap_set_module_config(s->c->conn_config, &gemclone_module, NULL);
-    if (s->wait) {
-        s->wait->task = (gc_loop_task_t){.call = gone_task, .baton = s->wait};
-        gc_loop_post(s->streams->options.loop, &s->wait->task);
+    if (s->errand) {
+        s->errand->task = (gc_loop_task_t){.call = forget_task, .baton = s->errand};
+        gc_loop_post(s->streams->options.loop, &s->errand->task);
     }
     drop_rest(s);
     __atomic_sub_fetch(&s->streams->suspended, 1, __ATOMIC_RELAXED);
@@ -637,13 +638,15 @@ static gc_suspended_t *make(gc_streams_t *streams, request_rec *r, const source_
     return s;
 }
 
-int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_wait_t *wait)
+int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
+                      const gc_answer_later_t *answer)
 {
     gc_suspended_t *s = make(streams, r, &answers);
 
-    s->wait = wait;
-    wait->waiter = s;
-    wait->over = wait_is_over;
+    s->errand = errand;
+    s->answer = *answer;
+    errand->waiter = s;
+    errand->done = errand_done;
     ap_set_module_config(r->connection->conn_config, &gemclone_module, s);
     return SUSPENDED;
 }

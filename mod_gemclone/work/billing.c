@@ -435,6 +435,11 @@ static void poke_task(void *baton)
     look(b);
 }
 
+const gc_billing_options_t *gc_billing_options(const gc_billing_t *billing)
+{
+    return &billing->options;
+}
+
 void gc_billing_poke(gc_billing_t *billing)
 {
     if (!__atomic_exchange_n(&billing->poked, 1, __ATOMIC_ACQ_REL)) {

@@ -37,6 +37,8 @@ GC_MUST_CHECK apr_status_t gc_loop_billing_start(apr_pool_t *pool,
                                                  const gc_billing_options_t *options,
                                                  gc_billing_t **billing);
 
+const gc_billing_options_t *gc_billing_options(const gc_billing_t *billing);
+
 /* What Stripe said; on the loop, and before gc_loop_billing_ask returns where the process stops. */
 typedef void gc_billing_answered_t(void *baton, const gc_stripe_answer_t *answer);
 

@@ -72,7 +72,7 @@ COMMENT ON COLUMN gemclone.subscriptions.unpaid IS 'its first payment has not co
 
 CREATE INDEX subscriptions_user ON gemclone.subscriptions (user_id);
 CREATE INDEX subscriptions_customer ON gemclone.subscriptions (customer);
--- Those about which an event may be missing; see subscriptions_doubtful.
+-- Those about which an event may be missing; see subscriptions_doubt.
 CREATE INDEX subscriptions_live ON gemclone.subscriptions (period_end)
     WHERE status IN ('trialing', 'active', 'past_due', 'incomplete', 'unpaid', 'paused');
 
@@ -125,6 +125,30 @@ BEGIN
         ended_at = CASE WHEN p_delay IS NULL THEN now() END
     WHERE e.id = p_id AND e.fence = p_fence;
     RETURN FOUND;
+END
+$$;
+
+-- Subscriptions whose period has ended without an event, which may be lost or on its way: an event of
+-- our own has Stripe asked. At most p_most of them, each once an hour.
+CREATE FUNCTION gemclone.subscriptions_doubt(p_most integer)
+RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
+DECLARE
+    doubted bigint;
+BEGIN
+    INSERT INTO gemclone.stripe_events (id, type, payload)
+    SELECT 'evt_doubt_' || to_char(now(), 'YYYYMMDDHH24') || '_' || s.id, 'customer.subscription.doubt',
+           convert_to(json_build_object(
+               'id', 'evt_doubt', 'object', 'event', 'type', 'customer.subscription.doubt',
+               'data', json_build_object('object', json_build_object(
+                   'id', s.id, 'object', 'subscription', 'customer', s.customer)))::text, 'UTF8')
+    FROM (SELECT * FROM gemclone.subscriptions s
+          WHERE s.status IN ('trialing', 'active', 'past_due', 'incomplete', 'unpaid', 'paused')
+            AND s.period_end < now() - interval '10 minutes' AND s.asked_at < now() - interval '1 hour'
+          ORDER BY s.period_end LIMIT p_most) s
+    ON CONFLICT (id) DO NOTHING;
+    GET DIAGNOSTICS doubted = ROW_COUNT;
+    RETURN doubted;
 END
 $$;
 
@@ -304,10 +328,10 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.paid_until,
+REVOKE EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.subscriptions_doubt, gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
     gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.paid_until,
+GRANT EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.subscriptions_doubt, gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
     gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin TO gemclone;
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.customers, gemclone.reversals, gemclone.checkouts,

@@ -9,9 +9,9 @@ use Mojo::JSON qw(decode_json encode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 9;
+plan tests => 10;
 
-my $shop = Gemclone::Shop->open(children => 2, directives => ['GemcloneMaxBody 64K']);
+my $shop = Gemclone::Shop->open(children => 2, directives => ['GemcloneMaxBody 64K', 'GemcloneSweep 1s']);
 my ($stack, $stripe) = ($shop->stack, $shop->stripe);
 $stack->log->expect('GEM0704');
 my $SECRET = Gemclone::Shop::SECRET;
@@ -153,6 +153,23 @@ subtest 'the processes die meanwhile' => sub {
     $stack->dbh->do(q{UPDATE gemclone.stripe_events SET due_at = now() WHERE worker IS NOT NULL});    # five minutes later
     $shop->settle(60);
     is_deeply [map { $shop->tier($_->ua(Mojo::UserAgent->new) && $_) } @users], [('pro') x 4], 'no event is lost';
+    $shop->listen;
+};
+
+subtest 'an event that never comes' => sub {
+    $shop->listen(hold => Mojo::JSON->true);
+    my $user = $stack->new_user;
+    my $paid = $stripe->act($shop->checkout($user) => 'complete');
+    $stripe->deliver($paid->{events});
+    $shop->settle;
+    is $shop->tier($user), 'pro', 'bought';
+    $stripe->act($paid->{subscription} => 'end');
+    sleep 1.5;
+    is $shop->status($user)->{status}, 'active', 'that it is over is not known';
+    $stack->dbh->do(q{UPDATE gemclone.subscriptions SET period_end = now() - interval '11 min', asked_at = now() - interval '2 hours'
+        WHERE id = ?}, {}, $paid->{subscription});    # a month later
+    ok eventually(sub { $shop->status($user)->{status} eq 'canceled' }), 'when its period is over Stripe is asked';
+    is $shop->tier($user), 'basic', 'and the user has what that means';
     $shop->listen;
 };
 

@@ -7,7 +7,7 @@ use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;
 use Gemclone::Events;
-use Gemclone::Stack;
+use Gemclone::Shop;
 use Gemclone::Statements;
 use Mojo::File qw(path);
 use Mojo::JSON qw(decode_json);
@@ -16,8 +16,7 @@ use Time::HiRes qw(sleep);
 
 use constant {USERS => 20_000, ROOMS => 50_000, MESSAGES => 1_000_000, BIG => 5_000};
 
-my $stack = Gemclone::Stack->start(
-    fsync => 0,
+my $shop = Gemclone::Shop->open(
     children => 1,
     directives => [
         'GemcloneQuota basic unlimited',
@@ -39,6 +38,7 @@ my $stack = Gemclone::Stack->start(
         }
     },
 );
+my $stack = $shop->stack;
 $stack->log->expect(qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
 my $dbh = $stack->dbh;
 my %SQL = Gemclone::Statements->all;
@@ -68,6 +68,13 @@ my $ROWS = <<~'SQL';
         SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date
         FROM gemclone.messages m JOIN r ON r.id = m.room_id
         WHERE m.sender = 'gemini' AND r.n < 20000 AND m.id < 200000 LIMIT 20000;
+    INSERT INTO gemclone.customers (id, user_id) SELECT 'cus_' || n, id FROM u;
+    INSERT INTO gemclone.checkouts (user_id, price, session, subscription)
+        SELECT id, 'price_x', 'cs_' || n, 'sub_' || n FROM u;
+    INSERT INTO gemclone.subscriptions (id, customer, user_id, status, period_end, created_at, asked_at)
+        SELECT 'sub_' || n, 'cus_' || n, id, 'canceled', now(), now(), now() FROM u;
+    INSERT INTO gemclone.reversals SELECT 'ch_' || n, 'cus_' || n, 'refund', 'refunded', now() FROM u;
+    INSERT INTO gemclone.stripe_events (id, type, payload, due_at) SELECT 'evt_' || n, 'x', '', NULL FROM u;
     ANALYZE;
     SET session_replication_role = 'origin';
     SQL
@@ -89,6 +96,18 @@ sub plans () {
 sub scanned ($node) {
     return (($node->{'Node Type'} eq 'Seq Scan' ? $node->{'Relation Name'} : ()),
         map { scanned($_) } @{$node->{Plans} // []});
+}
+
+# A subscription, and all that can become of one.
+sub buy_and_regret ($user) {
+    my $paid = $shop->buy($user);
+    $user->post('/subscribe/portal', '');
+    $shop->stripe->act($paid->{charge} => 'refund');
+    $shop->stripe->act($paid->{subscription} => 'end');
+    $shop->stripe->make_event('customer.subscription.updated', data => {id => 'sub_unknown', object => 'subscription', customer => $paid->{customer}});
+    $shop->stripe->act($paid->{customer} => 'delete');
+    $shop->settle;
+    return $shop->status($user);
 }
 
 # Requests that make the module run everything that it has.
@@ -123,6 +142,7 @@ sub use_everything () {
     $user->post("/message/$room/$slow/cancel", '');
     $user->wait_reply($room, $slow);
     $user->get("/chat/chatroom/$room/export");
+    buy_and_regret($user);
     return $user->get('/chat/chatroom')->code;
 }
 
@@ -130,7 +150,8 @@ fill;
 my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
     WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
 cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
-is_deeply [sort keys %BIG], [qw(chatrooms idempotency jobs messages otp_tries otps sessions tickets usage users)],
+is_deeply [sort keys %BIG], [qw(chatrooms checkouts customers idempotency jobs messages otp_tries otps reversals sessions stripe_events subscriptions
+    tickets usage users)],
     'and every table is big';
 
 is use_everything(), 200, 'a user has used everything';

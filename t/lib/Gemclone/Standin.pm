@@ -149,8 +149,10 @@ sub _ask ($self, $method, $path, $body = undef) {
     return length $answer->{content} ? decode_json($answer->{content}) : undef;
 }
 
+# On a connection that is kept, the second of a request's two writes would wait 40 ms for the first to be acknowledged.
 sub _http ($self) {
     return $self->{http} //= HTTP::Tiny->new(
+        keep_alive  => 0,
         timeout     => $self->patience,
         max_size    => undef,
         verify_SSL  => 1,

@@ -17,7 +17,7 @@ use Standin::Stripe::Faults     ();
 use Standin::Stripe::JSON       qw(stripe_json);
 use Standin::Stripe::Keys       ();
 use Standin::Stripe::Objects    qw(new_id);
-use Standin::Stripe::Params     qw(form_tree json_tree list_of one_of read_params required BOOLEAN ID TEXT);
+use Standin::Stripe::Params     qw(form_tree json_tree list_of read_params required BOOLEAN ID TEXT);
 use Standin::Stripe::Version    qw(is_version shaped version_names version_of);
 use Standin::Stripe::Webhooks   ();
 
@@ -53,17 +53,17 @@ sub startup ($self) {
     $self->hook(before_dispatch => sub ($c) { $c->res->headers->server('nginx') });
 
     my %control = (
-        'GET /'                         => \&_show_settings,
-        'PUT /'                         => \&_set,
-        'DELETE /'                      => \&_forget_all,
-        'GET /faults'                   => sub ($c) { $c->render(json => $c->app->faults->queue) },
-        'POST /faults'                  => \&_add_faults,
-        'DELETE /faults'                => sub ($c) { _done($c, $c->app->faults->queue([])) },
-        'GET /deliveries'               => \&_show_deliveries,
-        'DELETE /deliveries'            => sub ($c) { _done($c, $c->app->webhooks->deliveries([])) },
-        'POST /deliver'                 => \&_deliver,
-        'POST /events'                  => \&_make_event,
-        'POST /objects/#id/#what'       => \&_act,
+        'GET /'                      => \&_show_settings,
+        'PUT /'                      => \&_set,
+        'DELETE /'                   => \&_forget_all,
+        'GET /faults'                => sub ($c) { $c->render(json => $c->app->faults->queue) },
+        'POST /faults'               => \&_add_faults,
+        'DELETE /faults'             => sub ($c) { _done($c, $c->app->faults->queue([])) },
+        'GET /deliveries'            => \&_show_deliveries,
+        'DELETE /deliveries'         => sub ($c) { _done($c, $c->app->webhooks->deliveries([])) },
+        'POST /deliver'              => \&_deliver,
+        'POST /events'               => \&_make_event,
+        'POST /objects/#id/#what'    => \&_act,
     );
     for my $route (sort keys %control) {
         my ($method, $path) = split / /, $route;
@@ -74,7 +74,8 @@ sub startup ($self) {
         my ($method, $path) = Standin::Stripe::Calls->route($name);
         $self->routes->any([$method] => "/v1$path" => sub ($c) { _handle($c, $name) });
     }
-    $self->routes->any('/*rest' => {rest => ''} => sub ($c) { _handle($c, undef) });
+    $self->routes->any('/v1/*rest' => sub ($c) { _handle($c, undef) });
+    $self->routes->any('/*rest' => {rest => ''} => sub ($c) { _guard($c, \&_unrecognized) });
 }
 
 # ---------------------------------------------------------------- requests ----
@@ -96,7 +97,7 @@ sub _serve ($c, $name, $key) {
 
     _authenticate($c, $key);
     my $version = _version($c);
-    _throw(unrecognized_url => $req->method, $req->url->path) unless $name;
+    _unrecognized($c) unless $name;
     _throw('not_a_form')
         if $req->method eq 'POST' && length $req->body && ($req->headers->content_type // '') !~ /\A\Q@{[FORM]}\E\b/;
     return if _is_replayed($c);
@@ -132,8 +133,8 @@ sub _form ($c) {
 # The key of the request, as a bearer token or as the user of HTTP Basic.
 sub _key ($c) {
     my ($scheme, $value) = ($c->req->headers->authorization // '') =~ /\A(\w+) +(\S+)\z/ or return undef;
-    return $value                              if lc $scheme eq 'bearer';
-    return b64_decode($value) =~ s/:.*\z//sr   if lc $scheme eq 'basic';
+    return $value if lc $scheme eq 'bearer';
+    return b64_decode($value) =~ s/:.*\z//sr if lc $scheme eq 'basic';
     return undef;
 }
 
@@ -161,6 +162,8 @@ sub _version ($c) {
     $c->res->headers->header('Stripe-Version' => $version);
     return $version;
 }
+
+sub _unrecognized ($c) { _throw(unrecognized_url => $c->req->method, $c->req->url->path) }
 
 sub _throw ($what, @about) { Standin::Stripe::Error->$what(@about)->throw }
 
