@@ -136,6 +136,7 @@ subtest 'stacks stand side by side' => sub {
     my @stacks = map { Gemclone::Stack->start(fsync => 0, children => 1) } 1 .. 3;
     my %urls = map { $_->url => 1 } @stacks;
     is keys %urls, 3, 'each has a port of its own';
+    $stacks[0]->log->expect(qr/GEM020[12]/, qr/GEM030[12]/, 'GEM0407', qr/\[dbd:(?:error|crit)\]/);
     $stacks[0]->redis->restart;
     is $stacks[0]->redis->command('PING'), 'PONG', 'a part can be stopped and started again';
     $stacks[0]->postgres->restart;
