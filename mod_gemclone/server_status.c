@@ -67,6 +67,14 @@ static void show_service(request_rec *r, int which, const gc_service_t *s, int i
 
         show_lines(r, which, lines, sizeof(lines) / sizeof(lines[0]), is_short);
     }
+    if (s->stripe_secrets) {
+        const line_t lines[] = {
+            {"Events", "Events of Stripe's to be worked off", counts.events},
+            {"EventsFailing", "of them failing", counts.failing},
+        };
+
+        show_lines(r, which, lines, sizeof(lines) / sizeof(lines[0]), is_short);
+    }
     if (!is_short) {
         ap_rputs("</table>\n", r);
     }

@@ -59,6 +59,15 @@ static void sweep(gc_service_t *s, apr_pool_t *pool)
 /* So many at a time: each is a call of Stripe. */
 enum { DOUBTS = 100 };
 
+static void count_events(gc_service_t *s, apr_pool_t *pool)
+{
+    apr_int64_t events, failing;
+
+    if (s->stripe_secrets && gc_billing_count(s->db, pool, &events, &failing) == APR_SUCCESS) {
+        gc_backlog_note_events(s->backlog, events, failing);
+    }
+}
+
 static void doubt(gc_service_t *s, apr_pool_t *pool)
 {
     int count;
@@ -80,6 +89,7 @@ static void beat(apr_pool_t *pool)
 
         if (gc_backlog_count(s->backlog, s->db, pool) == APR_SUCCESS) {
             tell_late(s);
+            count_events(s, pool);
             if (apr_time_now() - s->swept > s->config->sweep) {
                 sweep(s, pool);
                 doubt(s, pool);

@@ -595,7 +595,7 @@ subtest 'idempotency' => sub {
     is_deeply [$kept->code, $kept->headers->header('Idempotent-Replayed')], [400, 'true'], 'other errors are';
     is get('/v1/subscriptions', 'Idempotency-Key' => 'key-1')->code, 200, 'of a GET the key is ignored';
 
-    $stripe->go_wrong({delay => 400});
+    $stripe->go_wrong({delay => 1500});
     my ($slow, $quick);
     my %headers = (key('sk_test_x'), 'Stripe-Version' => DAHLIA, 'Idempotency-Key' => 'key-5');
     my $post    = sub { $ua->post_p($stripe->url . '/v1/customers' => \%headers => form => {name => 'x'}) };

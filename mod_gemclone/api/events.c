@@ -43,6 +43,17 @@ int gc_events_refuse(gc_request_t *q)
                            "As many streams are open as there may be. Please try again.");
 }
 
+int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
+                    void (*answer)(void *baton, request_rec *r), void *baton, int *rv)
+{
+    *rv = ap_discard_request_body(q->r); /* the loop waits for none */
+    if (*rv != OK || !gc_events_reserve(q)) {
+        return 0;
+    }
+    *rv = gc_stream_wait(streams_of(q), q->r, errand, answer, baton);
+    return 1;
+}
+
 int gc_events_open(gc_request_t *q, int status, apr_int64_t reply, const gc_event_id_t *from,
                    const char *accepted)
 {

@@ -11,7 +11,7 @@ extern const gc_rule_t gc_rules_signup[], gc_rules_send_otp[], gc_rules_verify_o
 gc_handler_t gc_handle_signup, gc_handle_send_otp, gc_handle_verify_otp;
 
 /* user.c */
-gc_handler_t gc_handle_me;
+gc_handler_t gc_handle_me, gc_handle_me_delete;
 
 /* chatroom.c */
 extern const gc_rule_t gc_rules_chatroom_create[], gc_rules_chatroom_change[];

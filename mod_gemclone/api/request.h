@@ -83,6 +83,12 @@ int gc_events_refuse(gc_request_t *q);
 int gc_events_open(gc_request_t *q, int status, apr_int64_t reply, const gc_event_id_t *from,
                    const char *accepted);
 
+/* Has the request wait for an errand, after which answer(baton, r) answers it (stream.h); *rv is
+ * what the handler is to return then. 0: as many wait as there may be, and nothing has begun. */
+GC_MUST_CHECK int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
+                                  void (*answer)(void *baton, request_rec *r), void *baton,
+                                  int *rv);
+
 /* A text member of the body, or NULL where it is missing or null. */
 const char *gc_request_text(const gc_request_t *q, const char *member);
 

@@ -19,6 +19,7 @@ const gc_route_t gc_routes[] = {
     {"POST",   "/auth/stream-ticket",       GC_FOR_USERS, gc_rules_stream_ticket,   gc_handle_stream_ticket,   "auth_stream_ticket"},
 
     {"GET",    "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me,              "user_me"},
+    {"DELETE", "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me_delete,       "user_me_delete"},
 
     {"POST",   "/chat/chatroom",            GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},
     {"GET",    "/chat/chatroom",            GC_FOR_USERS, NULL,                     gc_handle_chatroom_list,   "chatroom_list"},

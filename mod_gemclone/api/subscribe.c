@@ -63,15 +63,15 @@ static int refuse(gc_request_t *q)
 
 static int wait_for(gc_request_t *q, gc_purchase_t *purchase, int is_checkout)
 {
-    gc_streams_t *streams = __atomic_load_n(&q->service->streams, __ATOMIC_ACQUIRE);
     ask_t *ask = apr_palloc(q->pool, sizeof(*ask));
+    int rv;
 
     *ask = (ask_t){q, purchase, is_checkout};
-    if (streams && gc_stream_reserve(streams, q->r)) {
-        return gc_stream_wait(streams, q->r, &purchase->errand, answer, ask);
+    if (gc_request_wait(q, &purchase->errand, answer, ask, &rv)) {
+        return rv;
     }
     gc_purchase_free(purchase);
-    return refuse(q);
+    return rv != OK ? rv : refuse(q);
 }
 
 int gc_handle_subscribe_pro(gc_request_t *q)

@@ -3,9 +3,12 @@
  */
 #include "store/user.h"
 
+#include <apr_strings.h>
+
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
+#include "work/departure.h"
 
 int gc_handle_me(gc_request_t *q)
 {
@@ -35,4 +38,71 @@ int gc_handle_me(gc_request_t *q)
     }
     gc_cache_put(q->service->cache, q->pool, &slot, body, len);
     return gc_answer_bytes(q, HTTP_OK, "application/json", body, len);
+}
+
+/* --- Leaving ---------------------------------------------------------------- */
+
+static int answer_gone(gc_request_t *q, apr_status_t rv)
+{
+    return rv == APR_SUCCESS ? gc_answer_json(
+               q, HTTP_OK, json_pack("{s:s}", "message", "The account is gone, and all of it."))
+                             : gc_answer_failure(q, rv == GC_ENOENT ? GC_EGONE : rv);
+}
+
+/* In the request's pool. */
+typedef struct {
+    gc_request_t *q;
+    gc_departure_t *departure;
+} leave_t;
+
+static void answer(void *baton, request_rec *r)
+{
+    leave_t *leave = baton;
+
+    (void)r;
+    if (leave->departure->outcome == GC_EUNAVAILABLE) {
+        (void)gc_answer_not_sold(leave->q,
+                                 "The subscription could not be ended, so the account stays."
+                                 " Please try again.",
+                                 5);
+    } else {
+        (void)answer_gone(leave->q, leave->departure->outcome);
+    }
+    gc_departure_free(leave->departure);
+}
+
+static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
+{
+    gc_billing_t *billing = __atomic_load_n(&q->service->billing, __ATOMIC_ACQUIRE);
+    leave_t *leave = apr_palloc(q->pool, sizeof(*leave));
+    int rv = OK;
+
+    if (billing) {
+        *leave = (leave_t){q, gc_departure_create(billing, &q->token.user, ties)};
+        if (gc_request_wait(q, &leave->departure->errand, answer, leave, &rv)) {
+            return rv;
+        }
+        gc_departure_free(leave->departure);
+    }
+    return rv != OK ? rv
+                    : gc_answer_not_sold(
+                        q, "The subscription cannot be ended, so the account stays.", 5);
+}
+
+int gc_handle_me_delete(gc_request_t *q)
+{
+    apr_array_header_t *ties;
+    apr_status_t rv = gc_billing_ties(q->service->db, q->pool, &q->token.user, &ties);
+
+    if (rv != APR_SUCCESS) {
+        return gc_answer_failure(q, rv);
+    }
+    if (ties->nelts) {
+        return end_ties(q, ties);
+    }
+    rv = gc_user_delete(q->service->db, q->pool, &q->token.user);
+    if (rv == APR_SUCCESS) {
+        gc_cache_forget(q->service->cache, q->pool, &q->token.user);
+    }
+    return answer_gone(q, rv);
 }

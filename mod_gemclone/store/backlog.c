@@ -110,6 +110,12 @@ apr_status_t gc_backlog_count(gc_backlog_t *backlog, gc_db_t *db, apr_pool_t *po
     return rv;
 }
 
+void gc_backlog_note_events(gc_backlog_t *backlog, apr_int64_t events, apr_int64_t failing)
+{
+    WRITE(backlog->slot->counts.events, events);
+    WRITE(backlog->slot->counts.failing, failing);
+}
+
 static void add_removed(slot_t *slot, const gc_db_result_t *rows)
 {
     apr_int64_t *members[] = {&slot->counts.otps, &slot->counts.otp_tries, &slot->counts.keys,

@@ -25,6 +25,8 @@ typedef struct gc_backlog_counts_t {
     apr_time_t counted;                /* 0: never yet */
     apr_int64_t otps, otp_tries, keys, tickets, freed;
     apr_time_t swept; /* 0: never yet */
+    apr_int64_t events,
+        failing; /* Stripe's that are not worked off, and those of them that have failed */
 } gc_backlog_counts_t;
 
 /* Lives as long as the pool; NULL where a host has more sites than the memory holds. */
@@ -37,6 +39,9 @@ void gc_backlog_add(gc_backlog_t *backlog, int replies);
 apr_int64_t gc_backlog_owed(const gc_backlog_t *backlog);
 
 void gc_backlog_counts(const gc_backlog_t *backlog, gc_backlog_counts_t *counts);
+
+/* What is known of Stripe's events. */
+void gc_backlog_note_events(gc_backlog_t *backlog, apr_int64_t events, apr_int64_t failing);
 
 /* One process of the host at a time: counts anew. */
 GC_MUST_CHECK apr_status_t gc_backlog_count(gc_backlog_t *backlog, gc_db_t *db, apr_pool_t *pool);

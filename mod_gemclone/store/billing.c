@@ -70,6 +70,20 @@ apr_status_t gc_billing_event_end(gc_db_t *db, apr_pool_t *pool, const gc_billin
     return rv == APR_SUCCESS && !gc_db_bool(rows, 0, 0) ? GC_ENOENT : rv;
 }
 
+apr_status_t gc_billing_count(gc_db_t *db, apr_pool_t *pool, apr_int64_t *events,
+                              apr_int64_t *failing)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv = gc_db_run(db, pool, GC_SQL_STRIPE_EVENTS_COUNT, &params, &rows);
+
+    if (rv == APR_SUCCESS) {
+        *events = gc_db_int(rows, 0, 0, 0);
+        *failing = gc_db_int(rows, 0, 1, 0);
+    }
+    return rv;
+}
+
 apr_status_t gc_billing_doubt(gc_db_t *db, apr_pool_t *pool, int most, int *count)
 {
     gc_db_params_t params = {0};
@@ -243,6 +257,27 @@ apr_status_t gc_billing_customer(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t 
         *customer = gc_db_text(rows, 0, 0);
     }
     return rv;
+}
+
+apr_status_t gc_billing_ties(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
+                             apr_array_header_t **ties)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_add_uuid(&params, user);
+    rv = gc_db_run(db, pool, GC_SQL_BILLING_TIES, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *ties = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_billing_tie_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        APR_ARRAY_PUSH(*ties, gc_billing_tie_t) =
+            (gc_billing_tie_t){gc_db_text(rows, i, 0), gc_db_bool(rows, i, 1)};
+    }
+    return APR_SUCCESS;
 }
 
 /* --- What a user has -------------------------------------------------------- */

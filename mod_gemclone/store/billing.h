@@ -40,6 +40,10 @@ GC_MUST_CHECK apr_status_t gc_billing_event_end(gc_db_t *db, apr_pool_t *pool,
                                                 const gc_billing_event_t *event,
                                                 const char *outcome, apr_interval_time_t delay);
 
+/* How many events are not worked off, and how many of them have failed. */
+GC_MUST_CHECK apr_status_t gc_billing_count(gc_db_t *db, apr_pool_t *pool, apr_int64_t *events,
+                                            apr_int64_t *failing);
+
 /* Has subscriptions asked about whose period has ended without an event; *count: how many. */
 GC_MUST_CHECK apr_status_t gc_billing_doubt(gc_db_t *db, apr_pool_t *pool, int most, int *count);
 
@@ -95,6 +99,16 @@ GC_MUST_CHECK apr_status_t gc_billing_checkout_begin(gc_db_t *db, apr_pool_t *po
 /* The user as Stripe knows it. GC_ENOENT: it does not. */
 GC_MUST_CHECK apr_status_t gc_billing_customer(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
                                                const char **customer);
+
+/* What Stripe has of a user that is not over. */
+typedef struct gc_billing_tie_t {
+    const char *id;
+    int is_session; /* an open Checkout Session; else a subscription */
+} gc_billing_tie_t;
+
+/* *ties is an array of gc_billing_tie_t. */
+GC_MUST_CHECK apr_status_t gc_billing_ties(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
+                                           apr_array_header_t **ties);
 
 /* What a user has. */
 typedef struct gc_billing_status_t {

@@ -14,6 +14,8 @@ WRITE(USER_CREATE,
 READ(USER_GET,
   "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
 
+WRITE(USER_DELETE, "DELETE FROM gemclone.users WHERE id = $1 RETURNING id")
+
 /* otp.c */
 WRITE(OTP_ISSUE,  "SELECT gemclone.otp_issue($1, $2, $3, $4)")
 WRITE(OTP_VERIFY, "SELECT session_id, user_id FROM gemclone.otp_verify($1, $2, $3, $4, $5, $6)")
@@ -112,6 +114,8 @@ WRITE(STRIPE_EVENT_STORE,
   "ON CONFLICT (id) DO NOTHING RETURNING id")
 WRITE(STRIPE_EVENTS_CLAIM,
   "SELECT id, type, fence, tries, payload, asked_at FROM gemclone.stripe_events_claim($1, $2, $3)")
+READ(STRIPE_EVENTS_COUNT,
+  "SELECT waiting, failing FROM gemclone.stripe_events_count()")
 WRITE(SUBSCRIPTIONS_DOUBT, "SELECT gemclone.subscriptions_doubt($1)")
 WRITE(STRIPE_EVENT_END, "SELECT gemclone.stripe_event_end($1, $2, $3, $4)")
 WRITE(SUBSCRIPTION_STORE,
@@ -126,6 +130,10 @@ WRITE(CUSTOMER_GONE, "UPDATE gemclone.customers SET gone = true WHERE id = $1 RE
 WRITE(CHECKOUT_BEGIN,
   "SELECT outcome, id, customer, url, created_at, asked_at FROM gemclone.checkout_begin($1, $2, $3)")
 READ(CUSTOMER_GET, "SELECT id FROM gemclone.customers WHERE user_id = $1 AND NOT gone")
+READ(BILLING_TIES,
+  "SELECT s.id, false FROM gemclone.subscriptions s WHERE s.user_id = $1 "
+  "AND s.status IN ('trialing', 'active', 'past_due', 'incomplete', 'unpaid', 'paused') "
+  "UNION ALL SELECT o.session, true FROM gemclone.checkouts o WHERE o.user_id = $1 AND o.status = 'open'")
 READ(SUBSCRIPTION_GET,
   "SELECT gemclone.tier_of(u.tier, u.paid_until), s.status, s.period_end, s.cancel_at_period_end "
   "FROM gemclone.users u LEFT JOIN LATERAL (SELECT * FROM gemclone.subscriptions o WHERE o.user_id = u.id "

@@ -43,3 +43,14 @@ apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_
     }
     return rv;
 }
+
+apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, id);
+    rv = gc_db_run(db, pool, GC_SQL_USER_DELETE, &params, &rows);
+    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+}

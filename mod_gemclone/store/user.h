@@ -19,6 +19,9 @@ GC_MUST_CHECK apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const c
                                           const char *mobile_number, const char *name,
                                           gc_uuid_t *id);
 
+/* All that is the user's goes along. GC_ENOENT: there is no such user any more. */
+GC_MUST_CHECK apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id);
+
 /* GC_ENOENT: there is no such user any more. */
 GC_MUST_CHECK apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                                        gc_user_t *user);

@@ -166,6 +166,7 @@ static void ask(gc_billing_t *b, apr_pool_t *pool, const gc_http_request_t *requ
 
 /* What became of it: a word for the table. Anything but these is a reason to try again. */
 static const char done[] = "done", ignored[] = "ignored", foreign[] = "foreign";
+static const char database[] = "database";
 
 typedef struct {
     gc_billing_t *billing;
@@ -182,7 +183,7 @@ static const json_t *fetch(work_t *w, const char *kind, const char *id, const ch
     gc_http_request_t request;
 
     gc_stripe_get(&request, w->pool, &w->billing->options.stripe,
-                  apr_pstrcat(w->pool, "/v1/", kind, "/", id, query, NULL));
+                  apr_pstrcat(w->pool, "/v1/", kind, *id ? "/" : "", id, query, NULL));
     ask(w->billing, w->pool, &request, &w->answer);
     return w->answer.body;
 }
@@ -195,7 +196,7 @@ static const char *settle(work_t *w)
     if (w->stored == APR_SUCCESS && w->change.changed) {
         o->changed(o->baton, &w->change.user);
     }
-    return w->stored != APR_SUCCESS ? "database" : w->change.known ? done : foreign;
+    return w->stored != APR_SUCCESS ? database : w->change.known ? done : foreign;
 }
 
 static const char *unread(const work_t *w)
@@ -267,8 +268,59 @@ static const char *work_customer(work_t *w, const char *id)
 {
     apr_status_t rv = gc_billing_customer_gone(w->billing->options.db, w->pool, id);
 
-    return rv == APR_SUCCESS ? done : rv == GC_ENOENT ? foreign : "database";
+    return rv == APR_SUCCESS ? done : rv == GC_ENOENT ? foreign : database;
 }
+
+/* --- All subscriptions, page by page ---------------------------------------- */
+
+#define LIST "gemclone.subscriptions.list"
+
+/* An event of our own (sql/deploy/billing.sql) has a page of them read, and leaves another for the
+ * next page. */
+static apr_status_t leave_next(work_t *w, const char *after)
+{
+    const char *payload = apr_psprintf(
+        w->pool,
+        "{\"id\":\"evt_list\",\"object\":\"event\",\"type\":\"" LIST "\",\"after\":\"%s\"}", after);
+    const char *id = apr_psprintf(w->pool, "%.17s_%s", w->event->id, after);
+    apr_status_t rv = gc_billing_event_store(w->billing->options.db, w->pool, id, LIST, NULL,
+                                             payload, strlen(payload));
+
+    return rv == GC_EEXIST ? APR_SUCCESS : rv;
+}
+
+static const char *work_list(work_t *w, const json_t *event)
+{
+    const gc_billing_options_t *o = &w->billing->options;
+    const char *after = gc_stripe_reference(event, "after");
+    const json_t *body =
+        fetch(w, "subscriptions", "",
+              apr_pstrcat(w->pool, "?limit=100&status=all&expand%5B%5D=data.latest_invoice&price=",
+                          o->price, after ? "&starting_after=" : "", after ? after : "", NULL));
+    const json_t *all = json_object_get(body, "data");
+    gc_subscription_t subscription;
+    size_t i;
+
+    if (!json_is_array(all)) {
+        return unread(w);
+    }
+    for (i = 0; i < json_array_size(all); i++) {
+        if (gc_stripe_subscription_read(json_array_get(all, i), &subscription) != APR_SUCCESS) {
+            return unread(w);
+        }
+        w->stored = gc_billing_subscription_store(o->db, w->pool, &subscription, o->price,
+                                                  w->event->asked, o->grace, &w->change);
+        if (settle(w) == database) {
+            return database;
+        }
+    }
+    return i == 0 || !json_is_true(json_object_get(body, "has_more"))
+                   || leave_next(w, subscription.id) == APR_SUCCESS
+               ? done
+               : database;
+}
+
+/* --- What an event is about ------------------------------------------------- */
 
 static int begins(const char *type, const char *with)
 {
@@ -291,6 +343,9 @@ static const char *work_event(work_t *w)
     if (gc_json_parse(w->pool, w->event->payload, w->event->len, &json, &why) != APR_SUCCESS
         || gc_stripe_event_read(json, &event, &why) != APR_SUCCESS || !is_news(event.type)) {
         return ignored;
+    }
+    if (strcmp(event.type, LIST) == 0) {
+        return work_list(w, json);
     }
     if (begins(event.type, "checkout.session.") && event.session) {
         return work_checkout(w, &event);

@@ -128,8 +128,18 @@ BEGIN
 END
 $$;
 
--- Subscriptions whose period has ended without an event, which may be lost or on its way: an event of
--- our own has Stripe asked. At most p_most of them, each once an hour.
+-- How many are not worked off, and how many of them have failed.
+CREATE FUNCTION gemclone.stripe_events_count()
+RETURNS TABLE (waiting bigint, failing bigint)
+LANGUAGE sql ROWS 1 STABLE
+SET enable_seqscan = off AS $$
+    SELECT count(*), count(*) FILTER (WHERE e.outcome IS NOT NULL)
+    FROM gemclone.stripe_events e WHERE e.due_at IS NOT NULL
+$$;
+
+-- What no event may tell of. Subscriptions whose period has ended without one, which may be lost or on
+-- its way: an event of our own has Stripe asked; at most p_most of them, each once an hour. And once
+-- a day, what subscriptions there are at all.
 CREATE FUNCTION gemclone.subscriptions_doubt(p_most integer)
 RETURNS bigint LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
@@ -148,7 +158,26 @@ BEGIN
           ORDER BY s.period_end LIMIT p_most) s
     ON CONFLICT (id) DO NOTHING;
     GET DIAGNOSTICS doubted = ROW_COUNT;
+    INSERT INTO gemclone.stripe_events (id, type, payload)
+    SELECT 'evt_list_' || to_char(now(), 'YYYYMMDD'), 'gemclone.subscriptions.list',
+           convert_to('{"id":"evt_list","object":"event","type":"gemclone.subscriptions.list"}', 'UTF8')
+    ON CONFLICT (id) DO NOTHING;
     RETURN doubted;
+END
+$$;
+
+-- For admins: has an event worked off once more, whatever became of it.
+--   psql -c "SELECT gemclone.stripe_event_replay('evt_...')"
+CREATE FUNCTION gemclone.stripe_event_replay(p_id text)
+RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE gemclone.stripe_events e
+    SET due_at = now(), worker = NULL, fence = e.fence + 1, tries = 0, outcome = NULL, ended_at = NULL
+    WHERE e.id = p_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no event % here', p_id;
+    END IF;
+    RETURN 'it is worked off again';
 END
 $$;
 
@@ -328,10 +357,13 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.subscriptions_doubt, gemclone.paid_until,
+REVOKE EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.stripe_events_count, gemclone.subscriptions_doubt,
+    gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
     gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.subscriptions_doubt, gemclone.paid_until,
+REVOKE EXECUTE ON FUNCTION gemclone.stripe_event_replay FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.stripe_events_count, gemclone.subscriptions_doubt,
+    gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
     gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin TO gemclone;
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.customers, gemclone.reversals, gemclone.checkouts,

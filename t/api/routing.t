@@ -16,7 +16,7 @@ my %ROUTES = (
     '/auth/signup'     => {POST => ['*', {mobile_number => '+15550000000'}]},
     '/auth/send-otp'   => {POST => ['*', {mobile_number => '+15550000000', purpose => 'login'}]},
     '/auth/verify-otp' => {POST => ['*', {mobile_number => '+15550000000', purpose => 'login', otp => '123456'}]},
-    '/user/me'         => {GET => 'user'},
+    '/user/me'         => {GET => 'user', DELETE => 'user'},
     (map {
         ($_ => {GET => 'user', POST => ['user', {title => 'x'}]},
             "$_/{room}" => {GET => 'user', PATCH => ['user', {title => 'y'}], DELETE => 'user'})

@@ -9,9 +9,9 @@ use Mojo::UserAgent;
 use Test::More;
 use Time::HiRes qw(time);
 
-plan tests => 9;
+plan tests => 12;
 
-my $shop = Gemclone::Shop->open(children => 2, directives => ['GemcloneQuota basic 1', 'GemcloneBillingGrace 5d']);
+my $shop = Gemclone::Shop->start(children => 2, directives => ['GemcloneQuota basic 1', 'GemcloneBillingGrace 5d']);
 my ($stack, $stripe) = ($shop->stack, $shop->stripe);
 
 sub has ($user, $tier, $status, $what) {
@@ -140,7 +140,66 @@ subtest 'a customer who is deleted at Stripe' => sub {
     isnt $again->{customer}, $paid->{customer}, 'as another one';
 };
 
-subtest 'an account that is deleted' => sub {
+# A prompt is charged by the tier that its user has at that moment: all of them together are no more than what basic
+# allows, but for those that were sent as pro.
+subtest 'prompts while the tier changes' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stripe->act($paid->{subscription} => 'end');
+    has($user, 'basic', 'canceled', 'basic');
+    my @rooms = map { $user->room } 1 .. 40;
+    my $switch = fork // die "cannot fork: $!\n";
+    if (!$switch) {
+        my $dbh = $stack->postgres->dbh;
+        for (1 .. 20) {
+            $dbh->do('UPDATE gemclone.users SET paid_until = CASE WHEN paid_until IS NULL THEN now() + interval \'1 day\' END WHERE id = ?', {}, $user->user->{id});
+            select undef, undef, undef, 0.01;
+        }
+        POSIX::_exit(0);
+    }
+    my @answers = map { $user->post("/message/$_", {content => 'x'}) } @rooms;
+    waitpid $switch, 0;
+    is_deeply [grep { !/^(?:201|429)$/ } map { $_->code } @answers], [], 'are taken or refused';
+    my $taken = grep { $_->code == 201 } @answers;
+    my ($charged) = $stack->dbh->selectrow_array('SELECT sum(prompts) FROM gemclone.usage WHERE user_id = ?', {}, $user->user->{id});
+    is $charged, $taken, 'what is taken is charged, and nothing else';
+    for my $answer (grep { $_->code == 429 } @answers) {
+        like $answer->headers->header('RateLimit') // '', qr/r=0/, 'who is refused was basic then' or last;
+    }
+};
+
+subtest 'where requests have a thread each' => sub {
+    my $host = $stack->another_host(children => 1, mpm => 'worker', directives => [$shop->directives, 'GemcloneWorker Off']);
+    my $user = Gemclone::Client->new(url => $host->url, token => $stack->new_user->token);
+    like answer_ok($user->post('/subscribe/pro', ''), 200, 'a request waits on its thread')->{checkout_url}, qr/cs_/, 'for the same page';
+    $stripe->go_wrong({how => 'hang', path => '/v1/checkout'});
+    my $other = Gemclone::Client->new(url => $host->url, token => $stack->new_user->token);
+    problem_ok $other->post('/subscribe/pro', ''), 503, 'no longer than GemcloneStripeTimeout';
+};
+
+subtest 'a user who leaves' => sub {
+    my $nobody = $stack->new_user;
+    $nobody->ask($nobody->room, 'Hello');
+    answer_ok $nobody->delete('/user/me'), 200, 'who pays for nothing';
+    problem_ok $nobody->get('/user/me'), 401, 'is gone';
+    is $stack->dbh->selectrow_array('SELECT count(*) FROM gemclone.chatrooms WHERE user_id = ?', {}, $nobody->user->{id}), 0, 'with all that was theirs';
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    $stripe->go_wrong({status => 500, method => 'DELETE'});
+    problem_ok $user->delete('/user/me'), 503, 'one who pays, while Stripe is down';
+    has($user, 'pro', 'active', 'stays, and can use it');
+    $stripe->end_faults;
+    answer_ok $user->delete('/user/me'), 200, 'when it is back';
+    problem_ok $user->get('/user/me'), 401, 'the account is gone';
+    is $stripe->api(GET => "/v1/subscriptions/$paid->{subscription}")->{status}, 'canceled', 'and the subscription was ended first';
+    my $hesitant = $stack->new_user;
+    my $session = $shop->checkout($hesitant);
+    answer_ok $hesitant->delete('/user/me'), 200, 'one who was about to pay';
+    is $stripe->api(GET => "/v1/checkout/sessions/$session")->{status}, 'expired', 'cannot do so any more';
+    $shop->settle;
+};
+
+subtest 'an account that is deleted by hand' => sub {
     my $user = $stack->new_user;
     my $paid = $shop->buy($user);
     $stack->dbh->do('DELETE FROM gemclone.users WHERE id = ?', {}, $user->user->{id});

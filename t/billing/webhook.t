@@ -9,9 +9,10 @@ use Mojo::JSON qw(decode_json encode_json);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 10;
+plan tests => 14;
 
-my $shop = Gemclone::Shop->open(children => 2, directives => ['GemcloneMaxBody 64K', 'GemcloneSweep 1s']);
+my $shop = Gemclone::Shop->start(children => 2, more_modules => ['status'], directives => ['GemcloneMaxBody 64K', 'GemcloneSweep 1s',
+    '<Location "/server-status">', '    SetHandler server-status', '    GemcloneEngine Off', '    Require local', '</Location>']);
 my ($stack, $stripe) = ($shop->stack, $shop->stripe);
 $stack->log->expect('GEM0704');
 my $SECRET = Gemclone::Shop::SECRET;
@@ -81,6 +82,9 @@ sub row ($id) {
     return $row;
 }
 
+# {name => number} of ours in mod_status' page.
+sub status_page () { return {$stack->client->get('/server-status?auto')->body =~ /^Gemclone(\w+): (-?\d+)$/mg} }
+
 subtest 'in any order' => sub {
     $shop->listen(hold => Mojo::JSON->true);
     my $user = $stack->new_user;
@@ -128,10 +132,24 @@ subtest 'Stripe is down when an event is to be worked off' => sub {
     $stripe->deliver($paid->{events});
     ok eventually(sub { scalar grep {/api_error|no_reason|500/ || !/new$/} $shop->open_events }), 'it waits, and says why';
     is $shop->tier($user), 'basic', 'nothing is granted on the word of an event alone';
+    ok eventually(sub { (status_page()->{EventsFailing} // 0) > 0 }), 'the status page counts it';
     $stripe->end_faults;
     $shop->settle(60);
     is $shop->tier($user), 'pro', 'it is worked off when Stripe is back';
     $shop->listen;
+};
+
+subtest 'an event is replayed' => sub {
+    my $user = $stack->new_user;
+    my $paid = $shop->buy($user);
+    my ($event) = grep { $_->{type} eq 'customer.subscription.created' } @{$paid->{events}};
+    $stack->dbh->do('DELETE FROM gemclone.subscriptions WHERE id = ?', {}, $paid->{subscription});
+    $stack->dbh->do(q{SELECT gemclone.stripe_event_replay(?)}, {}, $event->{id});
+    $shop->settle;
+    is row($paid->{subscription})->{status}, 'active', 'by the admin: what was lost is there again';
+    ok !eval { $stack->dbh->do(q{SELECT gemclone.stripe_event_replay('evt_none')}); 1 }, 'one that was never here';
+    like $@, qr/there is no event evt_none here/, 'is told so';
+    ok !eval { $stack->dbh(user => 'gemclone')->do(q{SELECT gemclone.stripe_event_replay('evt_none')}); 1 }, 'the module itself may not';
 };
 
 subtest 'Stripe is down when a user wants to buy' => sub {
@@ -140,7 +158,11 @@ subtest 'Stripe is down when a user wants to buy' => sub {
     my $is = problem_ok $user->post('/subscribe/pro', ''), 503, 'the user is told to come back';
     is $is->{type}, 'urn:gemclone:problem:billing-unavailable', 'by a type of its own';
     $stripe->end_faults;
-    like $shop->checkout($user), qr/^cs_/, 'and can buy later';
+    my $paid = $shop->buy($user);
+    is $shop->tier($user), 'pro', 'and can buy later';
+    $stripe->go_wrong({status => 500, path => '/v1/billing_portal'});
+    problem_ok $user->post('/subscribe/portal', ''), 503, 'nor is the portal to be had then';
+    like $user->post('/subscribe/portal', '')->json->{portal_url}, qr/^http/, 'but again after that';
 };
 
 subtest 'the processes die meanwhile' => sub {
@@ -171,6 +193,43 @@ subtest 'an event that never comes' => sub {
     ok eventually(sub { $shop->status($user)->{status} eq 'canceled' }), 'when its period is over Stripe is asked';
     is $shop->tier($user), 'basic', 'and the user has what that means';
     $shop->listen;
+};
+
+subtest 'subscriptions of which no event ever came' => sub {
+    $shop->listen(hold => Mojo::JSON->true);
+    my @users = map { $stack->new_user } 1 .. 3;
+    my @paid = map { $stripe->act($shop->checkout($_) => 'complete') } @users;
+    my $foreign = $stripe->subscribe('line_items[0][price]' => 'price_of_something_else');
+    $stack->dbh->do(q{DELETE FROM gemclone.stripe_events WHERE id LIKE 'evt_list_%'});    # it is another day
+    ok eventually(sub { !grep { $shop->tier($_) ne 'pro' } @users }), 'are found once a day';
+    is $stack->dbh->selectrow_array('SELECT count(*) FROM gemclone.subscriptions WHERE id = ?', {}, $foreign->{subscription}), 0,
+        'those that are for something else are left alone';
+    $shop->listen;
+};
+
+subtest 'on every host' => sub {
+    my $host = $stack->another_host(children => 1, directives => [$shop->directives, 'GemcloneWorker Off']);
+    my $user = $stack->new_user;
+    my $there = Gemclone::Client->new(url => $host->url, token => $user->token);
+    is $there->get('/user/me')->json->{user}{tier}, 'basic', 'basic at first';
+    my $session = $shop->session_of($there->post('/subscribe/pro', '')->json->{checkout_url});
+    is $shop->session_of($user->post('/subscribe/pro', '')->json->{checkout_url}), $session, 'clicks on two hosts are one attempt';
+    $stripe->act($session => 'complete');
+    $shop->settle;
+    ok eventually(sub { $there->get('/user/me')->json->{user}{tier} eq 'pro' }, 2), 'pro on the other as well';
+};
+
+subtest 'a key that Stripe refuses' => sub {
+    $stack->log->expect('GEM0702');
+    my $key = $stack->dir . '/wrong.key';
+    Gemclone::Paths::secret_file($key, 'sk_test_wrong');
+    my $host = $stack->another_host(children => 1, directives => [(grep { !/StripeKey/ } $shop->directives), "GemcloneStripeKey file:$key",
+        'GemcloneWorker Off']);
+    my $user = Gemclone::Client->new(url => $host->url, token => $stack->new_user->token);
+    problem_ok $user->post('/subscribe/pro', ''), 503, 'nothing can be bought' for 1 .. 3;
+    my $log = Gemclone::ErrorLog->of($host->dir);
+    is scalar(() = $log->lines('GEM0702')), 1, 'the log says so once';
+    is_deeply [grep {/sk_test/} $log->lines], [], 'without the key';
 };
 
 subtest 'without Stripe' => sub {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A short run of the chaos program (t/chaos/run): nothing is lost, nothing is doubled.
+# Keeps the machine busy: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Paths qw(top);

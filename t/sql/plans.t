@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep);
 
 use constant {USERS => 20_000, ROOMS => 50_000, MESSAGES => 1_000_000, BIG => 5_000};
 
-my $shop = Gemclone::Shop->open(
+my $shop = Gemclone::Shop->start(
     children => 1,
     directives => [
         'GemcloneQuota basic unlimited',
@@ -143,6 +143,7 @@ sub use_everything () {
     $user->wait_reply($room, $slow);
     $user->get("/chat/chatroom/$room/export");
     buy_and_regret($user);
+    $stack->new_user->delete('/user/me');
     return $user->get('/chat/chatroom')->code;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The memory of a child is flat over a hundred thousand requests of all kinds. With a sanitizer it takes fewer: there
 # it is the sanitizer that looks.
+# Keeps the machine busy: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

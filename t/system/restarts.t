@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Restarts of every kind under load: nothing is lost, nothing is doubled, and nothing is left behind.
+# Keeps the machine busy: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use FindBin ();

@@ -20,6 +20,9 @@ sub run ($class, $arguments, $files, $one_by_one, $check) {
     my $prove = $class->_prove('--jobs', JOBS, @$arguments);
     $prove->argv([@$files]) unless @{$prove->argv};
     return _nothing() unless @{$prove->argv};    # of which prove makes everything below t/
+    # An event loop may have set a handler. TAP::Parser takes a select that a signal has interrupted for the end of a
+    # test's output: with several at a time, one that ends would cut the others off.
+    local $SIG{CHLD} = 'DEFAULT';
     return $prove->run;
 }
 

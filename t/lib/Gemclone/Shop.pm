@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A stack that sells Pro: with a stand-in for Stripe that sends its webhooks there.
 #
-#   my $shop = Gemclone::Shop->open(children => 1, directives => [...]);
+#   my $shop = Gemclone::Shop->start(children => 1, directives => [...]);
 #   my $user = $shop->stack->new_user;
 #   my $paid = $shop->buy($user);                        # checkout, payment, webhooks
 #   $shop->stripe->act($paid->{subscription} => 'fail');
@@ -21,7 +21,7 @@ use constant {PRICE => 'price_pro', SECRET => 'whsec_of_the_shop', OTHER_SECRET 
 has [qw(stack stripe)];
 
 # Options are those of Gemclone::Stack->start; webhook: more of the stand-in's settings for it.
-sub open ($class, %opt) {
+sub start ($class, %opt) {
     my $keys = temp_dir;
     my $stripe = Gemclone::StripeStandin->start;
     my $self = $class->new(stripe => $stripe, webhook => delete $opt{webhook} // {}, keys => $keys);

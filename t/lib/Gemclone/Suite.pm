@@ -24,7 +24,7 @@ sub run ($self, @prove_arguments) {
     local %ENV = (%ENV, %{$stack->environment}, GEMCLONE_REFEREE => $self->referee,
         PERL5LIB => join ':', $stack->dir, $ENV{PERL5LIB} // ());
     my @tests = $self->_tests;
-    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _shares($_) } @tests], sub { _at_end($stack) });
+    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _takes_turns($_) } @tests], sub { _at_end($stack) });
     return $passed ? 0 : 1;
 }
 
@@ -56,8 +56,12 @@ sub _tests ($self) {
     return sort { $a =~ tr{/}{} <=> $b =~ tr{/}{} || $a cmp $b } @found;
 }
 
-# Whether a test shares the stack, as all do that start none of their own: those change what others would see.
-sub _shares ($test) { return path($test)->slurp !~ /->start\b/ }
+# Whether there may be only one such test at a time: those that share the stack, as all do that start none of their own, change
+# what others would see; and those that say so keep the machine busy.
+sub _takes_turns ($test) {
+    my $text = path($test)->slurp;
+    return $text !~ /->start\b/ || $text =~ /^# Keeps the machine busy/m;
+}
 
 # Stopping is part of the test: whatever the server says while it goes counts too.
 sub _at_end ($stack) {

@@ -153,10 +153,15 @@ sub read ($class, $name, $tree) {
 # What the call answers: a tree in the newest shape, but events in their own. Throws errors.
 sub run ($self, $name, $id, $params) {
     my $object = $CALL{$name}{run}->($self, $id, $params);
-    return {%$object, map { ($_ => $self->_expanded($object, $_)) } @{$params->{expand} // []}};
+    my ($of_list, $own) = ([], []);
+    push @{s/\Adata\.// ? $of_list : $own}, $_ for map {"$_"} @{$params->{expand} // []};
+    $object = {%$object, data => [map { $self->_with($_, $of_list) } @{$object->{data}}]} if @$of_list;
+    return $self->_with($object, $own);
 }
 
-# The object whose id a member holds; there are no members of members.
+sub _with ($self, $object, $members) { return {%$object, map { ($_ => $self->_expanded($object, $_)) } @$members} }
+
+# The object whose id a member holds; there are no members of members, but those of a list's objects.
 sub _expanded ($self, $object, $member) {
     my $id    = $object->{$member};
     my $other = $self->account->find($id);
