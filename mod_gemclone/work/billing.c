@@ -24,6 +24,9 @@
 
 typedef struct asking_t asking_t;
 
+/* Calls at once where each takes a connection (over HTTP/2 they share one); the others wait. */
+enum { CALLS = 100 };
+
 struct gc_billing_t {
     gc_billing_options_t options;
     gc_loop_t *loop;
@@ -533,7 +536,7 @@ apr_status_t gc_loop_billing_start(apr_pool_t *pool, const gc_billing_options_t 
 {
     gc_billing_t *b = apr_pcalloc(pool, sizeof(*b));
     gc_http_options_t http = {
-        .ca_file = options->ca_file, .user_agent = "mod_gemclone", .max_connections = 4};
+        .ca_file = options->ca_file, .user_agent = "mod_gemclone", .max_connections = CALLS};
     struct timeval period = gc_timeval(options->poll);
     apr_status_t rv;
 

@@ -9,7 +9,7 @@ use Mojo::UserAgent;
 use Test::More;
 use Time::HiRes qw(time);
 
-plan tests => 12;
+plan tests => 13;
 
 my $shop = Gemclone::Shop->start(children => 2, directives => ['GemcloneQuota basic 1', 'GemcloneBillingGrace 5d']);
 my ($stack, $stripe) = ($shop->stack, $shop->stripe);
@@ -70,6 +70,8 @@ subtest 'bought' => sub {
     is scalar(@{$user->rooms}), 5, 'and everything is still there';
     my $again = $shop->buy($user);
     has($user, 'pro', 'active', 'bought again');
+    $shop->stripe->deliver([reverse @{$again->{events}}], copies => 2);
+    has($user, 'pro', 'active', 'whatever is delivered again, and the wrong way round');
     is $again->{customer}, $done->{customer}, 'by the same customer';
 };
 
@@ -166,6 +168,24 @@ subtest 'prompts while the tier changes' => sub {
     for my $answer (grep { $_->code == 429 } @answers) {
         like $answer->headers->header('RateLimit') // '', qr/r=0/, 'who is refused was basic then' or last;
     }
+};
+
+subtest 'while Stripe takes its time' => sub {
+    my $host = $stack->another_host(children => 1, threads => 4, directives => [$shop->directives, 'GemcloneWorker Off',
+        'GemcloneMaxStreams 100']);
+    my @users = map { Gemclone::Client->new(url => $host->url, token => $stack->new_user->token) } 1 .. 20;
+    $stripe->go_wrong(map { {delay => 2000, path => '/v1/checkout'} } @users);
+    my @waiting = map { $_->ua->start_p($_->transaction(POST => '/subscribe/pro', '')) } @users;
+    Mojo::IOLoop->timer(0.5 => sub { Mojo::IOLoop->stop });
+    Mojo::IOLoop->start;
+    my $began = time;
+    my $other = Gemclone::Client->new(url => $host->url, token => $stack->new_user->token);
+    answer_ok $other->get('/user/me'), 200, 'others are served';
+    cmp_ok time - $began, '<', 1, 'at once: who waits has no thread';
+    my @codes;
+    Mojo::Promise->all(@waiting)->then(sub (@all) { @codes = map { $_->[0]->res->code } @all })->wait;
+    is_deeply \@codes, [(200) x @users], 'whoever waits is answered';
+    $stripe->end_faults;
 };
 
 subtest 'where requests have a thread each' => sub {
