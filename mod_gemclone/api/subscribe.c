@@ -41,7 +41,7 @@ static void answer(void *baton, request_rec *r)
         (void)gc_answer_not_sold(ask->q, "Stripe cannot be asked at the moment. Please try again.",
                                  5);
     }
-    gc_purchase_free(ask->purchase);
+    gc_errand_free(&ask->purchase->errand);
 }
 
 static int not_set_up(gc_request_t *q)
@@ -70,7 +70,7 @@ static int wait_for(gc_request_t *q, gc_purchase_t *purchase, int is_checkout)
     if (gc_request_wait(q, &purchase->errand, answer, ask, &rv)) {
         return rv;
     }
-    gc_purchase_free(purchase);
+    gc_errand_free(&purchase->errand);
     return rv != OK ? rv : refuse(q);
 }
 

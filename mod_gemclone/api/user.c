@@ -68,7 +68,7 @@ static void answer(void *baton, request_rec *r)
     } else {
         (void)answer_gone(leave->q, leave->departure->outcome);
     }
-    gc_departure_free(leave->departure);
+    gc_errand_free(&leave->departure->errand);
 }
 
 static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
@@ -82,7 +82,7 @@ static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
         if (gc_request_wait(q, &leave->departure->errand, answer, leave, &rv)) {
             return rv;
         }
-        gc_departure_free(leave->departure);
+        gc_errand_free(&leave->departure->errand);
     }
     return rv != OK ? rv
                     : gc_answer_not_sold(

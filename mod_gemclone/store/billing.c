@@ -100,12 +100,16 @@ apr_status_t gc_billing_doubt(gc_db_t *db, apr_pool_t *pool, int most, int *coun
 
 /* --- What they are about --------------------------------------------------- */
 
-static apr_status_t run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
-                        const gc_db_params_t *params, gc_billing_change_t *change)
+/* Each of these statements ends with when Stripe was asked, and with the grace. */
+static apr_status_t run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement, gc_db_params_t *params,
+                        apr_time_t asked, apr_interval_time_t grace, gc_billing_change_t *change)
 {
     gc_db_result_t *rows;
-    apr_status_t rv = gc_db_run(db, pool, statement, params, &rows);
+    apr_status_t rv;
 
+    gc_db_add_time(params, asked);
+    gc_db_add_interval(params, grace);
+    rv = gc_db_run(db, pool, statement, params, &rows);
     if (rv == APR_SUCCESS) {
         change->known = gc_db_bool(rows, 0, 0);
         change->changed = gc_db_bool(rows, 0, 1);
@@ -149,10 +153,8 @@ apr_status_t gc_billing_subscription_store(gc_db_t *db, apr_pool_t *pool,
     gc_db_add_bool(&params, subscription->cancels);
     gc_db_add_bool(&params, subscription->is_unpaid);
     gc_db_add_time(&params, subscription->created);
-    gc_db_add_time(&params, asked);
     gc_db_add_text(&params, ours);
-    gc_db_add_interval(&params, grace);
-    return run(db, pool, GC_SQL_SUBSCRIPTION_STORE, &params, change);
+    return run(db, pool, GC_SQL_SUBSCRIPTION_STORE, &params, asked, grace, change);
 }
 
 apr_status_t gc_billing_subscription_gone(gc_db_t *db, apr_pool_t *pool, const char *id,
@@ -162,9 +164,7 @@ apr_status_t gc_billing_subscription_gone(gc_db_t *db, apr_pool_t *pool, const c
     gc_db_params_t params = {0};
 
     gc_db_add_text(&params, id);
-    gc_db_add_time(&params, asked);
-    gc_db_add_interval(&params, grace);
-    return run(db, pool, GC_SQL_SUBSCRIPTION_GONE, &params, change);
+    return run(db, pool, GC_SQL_SUBSCRIPTION_GONE, &params, asked, grace, change);
 }
 
 apr_status_t gc_billing_checkout_store(gc_db_t *db, apr_pool_t *pool, const gc_checkout_t *checkout,
@@ -180,9 +180,7 @@ apr_status_t gc_billing_checkout_store(gc_db_t *db, apr_pool_t *pool, const gc_c
     gc_db_add_text(&params, checkout->subscription);
     gc_db_add_text(&params, checkout->status);
     gc_db_add_text(&params, checkout->payment_status);
-    gc_db_add_time(&params, asked);
-    gc_db_add_interval(&params, grace);
-    return run(db, pool, GC_SQL_CHECKOUT_STORE, &params, change);
+    return run(db, pool, GC_SQL_CHECKOUT_STORE, &params, asked, grace, change);
 }
 
 apr_status_t gc_billing_reversal_store(gc_db_t *db, apr_pool_t *pool, const gc_reversal_t *reversal,
@@ -195,9 +193,7 @@ apr_status_t gc_billing_reversal_store(gc_db_t *db, apr_pool_t *pool, const gc_r
     gc_db_add_text(&params, reversal->customer);
     gc_db_add_text(&params, reversal->is_dispute ? "dispute" : "refund");
     gc_db_add_text(&params, reversal->status);
-    gc_db_add_time(&params, asked);
-    gc_db_add_interval(&params, grace);
-    return run(db, pool, GC_SQL_REVERSAL_STORE, &params, change);
+    return run(db, pool, GC_SQL_REVERSAL_STORE, &params, asked, grace, change);
 }
 
 apr_status_t gc_billing_customer_gone(gc_db_t *db, apr_pool_t *pool, const char *customer)

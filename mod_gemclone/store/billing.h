@@ -2,7 +2,7 @@
  * What Stripe has told: its events, and the subscriptions, sessions and payments they are about.
  * sql/deploy/billing.sql has how it hangs together.
  *
- * asked: when Stripe was asked for what is stored, by the database's clock (gc_stripe_event_t);
+ * asked: when Stripe was asked for what is stored, by the database's clock (gc_billing_event_t);
  * what is older than what is there changes nothing. Any thread that may block.
  */
 #ifndef GC_BILLING_H

@@ -277,9 +277,7 @@ typedef struct {
 
 static void begin_task(void *baton)
 {
-    gc_errand_t *errand = baton;
-
-    errand->begin(errand);
+    gc_loop_errand_begin(baton);
 }
 
 static void errand_done(gc_errand_t *errand)

@@ -491,7 +491,7 @@ static const source_t replies = {attach_viewer, detach_viewer, viewer_wrote, vie
 
 static void begin_errand(gc_suspended_t *s)
 {
-    s->errand->begin(s->errand);
+    gc_loop_errand_begin(s->errand);
 }
 
 static void forget_errand(gc_suspended_t *s)
@@ -500,7 +500,7 @@ static void forget_errand(gc_suspended_t *s)
 
     s->errand = NULL;
     if (errand) {
-        errand->forget(errand);
+        gc_loop_errand_forget(errand);
     }
 }
 
@@ -550,9 +550,7 @@ static void attach_task(void *baton)
 
 static void forget_task(void *baton)
 {
-    gc_errand_t *errand = baton;
-
-    errand->forget(errand);
+    gc_loop_errand_forget(baton);
 }
 
 /* Of a stream that never begins, on a thread of the MPM's. */

@@ -200,13 +200,8 @@ static char *body_bytes(apr_pool_t *pool, const gc_gemini_settings_t *settings,
 
 static const char *make_url(apr_pool_t *pool, const char *base, const char *model)
 {
-    apr_size_t length = strlen(base);
-
-    while (length > 0 && base[length - 1] == '/') {
-        length--;
-    }
-    return apr_pstrcat(pool, apr_pstrmemdup(pool, base, length), "/models/", model,
-                       ":streamGenerateContent?alt=sse", NULL);
+    return gc_http_url(pool, base,
+                       apr_pstrcat(pool, "/models/", model, ":streamGenerateContent?alt=sse", NULL));
 }
 
 /* The key comes last: it may be given later. */

@@ -742,6 +742,16 @@ apr_status_t gc_loop_http_create(gc_http_t **http, apr_pool_t *pool, struct even
     return APR_SUCCESS;
 }
 
+const char *gc_http_url(apr_pool_t *pool, const char *base, const char *path)
+{
+    apr_size_t length = strlen(base);
+
+    while (length > 0 && base[length - 1] == '/') {
+        length--;
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, base, length), path, NULL);
+}
+
 const char *gc_loop_http_header(gc_http_call_t *call, const char *name)
 {
     struct curl_header *header;

@@ -121,6 +121,9 @@ gc_http_call_t *gc_loop_http_start(gc_http_t *http, apr_pool_t *pool,
                                    const gc_http_request_t *request,
                                    const gc_http_handler_t *handler, void *baton);
 
+/* Any thread: a path, which begins with a slash, behind a base that may end with one. */
+const char *gc_http_url(apr_pool_t *pool, const char *base, const char *path);
+
 /* A header of the answer, or NULL; from on_head until on_done, inside them too. */
 const char *gc_loop_http_header(gc_http_call_t *call, const char *name);
 

@@ -69,21 +69,16 @@ static void make(gc_http_request_t *request, apr_pool_t *pool, const gc_stripe_s
                  gc_http_method_e method, const char *path)
 {
     gc_http_header_t *headers = apr_pcalloc(pool, 4 * sizeof(*headers));
-    apr_size_t length = strlen(settings->base_url);
 
-    while (length > 0 && settings->base_url[length - 1] == '/') {
-        length--;
-    }
     headers[0] =
         (gc_http_header_t){"Authorization", apr_pstrcat(pool, "Bearer ", settings->key, NULL)};
     headers[1] = (gc_http_header_t){"Stripe-Version", settings->version};
-    *request = (gc_http_request_t){
-        .method = method,
-        .url = apr_pstrcat(pool, apr_pstrmemdup(pool, settings->base_url, length), path, NULL),
-        .headers = headers,
-        .header_count = 2,
-        .timeouts = settings->timeouts,
-        .max_bytes = GC_STRIPE_BODY};
+    *request = (gc_http_request_t){.method = method,
+                                   .url = gc_http_url(pool, settings->base_url, path),
+                                   .headers = headers,
+                                   .header_count = 2,
+                                   .timeouts = settings->timeouts,
+                                   .max_bytes = GC_STRIPE_BODY};
 }
 
 static void add_header(gc_http_request_t *request, const char *name, const char *value)
@@ -136,13 +131,7 @@ void gc_stripe_delete(gc_http_request_t *request, apr_pool_t *pool,
 void gc_stripe_reader_init(gc_stripe_reader_t *reader, apr_pool_t *pool)
 {
     reader->pool = pool;
-    reader->status = 0;
     gc_membuf_init(&reader->bytes, pool, GC_STRIPE_BODY);
-}
-
-void gc_stripe_reader_head(gc_stripe_reader_t *reader, int status)
-{
-    reader->status = status;
 }
 
 apr_status_t gc_stripe_reader_data(gc_stripe_reader_t *reader, const char *bytes, apr_size_t length)
@@ -220,7 +209,7 @@ void gc_stripe_reader_end(gc_stripe_reader_t *reader, const gc_http_result_t *re
 
 /* --- Objects -------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *member)
+const char *gc_stripe_text(const json_t *object, const char *member)
 {
     return json_string_value(json_object_get(object, member));
 }
@@ -232,29 +221,29 @@ static apr_time_t time_of(const json_t *object, const char *member)
 
 static int is(const json_t *object, const char *kind)
 {
-    const char *text = text_of(object, "object");
+    const char *text = gc_stripe_text(object, "object");
 
-    return text && strcmp(text, kind) == 0 && gc_stripe_is_id(text_of(object, "id"));
+    return text && strcmp(text, kind) == 0 && gc_stripe_is_id(gc_stripe_text(object, "id"));
 }
 
 const char *gc_stripe_reference(const json_t *object, const char *member)
 {
     const json_t *value = json_object_get(object, member);
-    const char *id = json_is_object(value) ? text_of(value, "id") : json_string_value(value);
+    const char *id = json_is_object(value) ? gc_stripe_text(value, "id") : json_string_value(value);
 
     return gc_stripe_is_id(id) ? id : NULL;
 }
 
 static int read_uuid(const json_t *object, const char *member, gc_uuid_t *uuid)
 {
-    const char *text = text_of(object, member);
+    const char *text = gc_stripe_text(object, member);
 
     return text && gc_uuid_parse(uuid, text, strlen(text)) == APR_SUCCESS;
 }
 
 static int text_is(const json_t *object, const char *member, const char *text)
 {
-    const char *found = text_of(object, member);
+    const char *found = gc_stripe_text(object, member);
 
     return found && strcmp(found, text) == 0;
 }
@@ -277,10 +266,10 @@ apr_status_t gc_stripe_subscription_read(const json_t *object, gc_subscription_t
         return GC_EINPUT;
     }
     memset(s, 0, sizeof(*s));
-    s->id = text_of(object, "id");
+    s->id = gc_stripe_text(object, "id");
     s->customer = gc_stripe_reference(object, "customer");
     s->has_user = read_uuid(json_object_get(object, "metadata"), "user_id", &s->user);
-    s->status = text_of(object, "status");
+    s->status = gc_stripe_text(object, "status");
     s->price = gc_stripe_reference(item, "price");
     s->created = time_of(object, "created");
     s->period_start = time_of(item, "current_period_start");
@@ -303,12 +292,12 @@ apr_status_t gc_stripe_checkout_read(const json_t *object, gc_checkout_t *checko
         return GC_EINPUT;
     }
     memset(checkout, 0, sizeof(*checkout));
-    checkout->session = text_of(object, "id");
-    checkout->url = text_of(object, "url");
+    checkout->session = gc_stripe_text(object, "id");
+    checkout->url = gc_stripe_text(object, "url");
     checkout->customer = gc_stripe_reference(object, "customer");
     checkout->subscription = gc_stripe_reference(object, "subscription");
-    checkout->status = text_of(object, "status");
-    checkout->payment_status = text_of(object, "payment_status");
+    checkout->status = gc_stripe_text(object, "status");
+    checkout->payment_status = gc_stripe_text(object, "payment_status");
     checkout->has_attempt =
         read_uuid(json_object_get(object, "metadata"), "checkout_id", &checkout->attempt);
     checkout->is_live = json_is_true(json_object_get(object, "livemode"));
@@ -331,9 +320,9 @@ apr_status_t gc_stripe_reversal_read(const json_t *object, gc_reversal_t *revers
         return GC_EINPUT;
     }
     memset(reversal, 0, sizeof(*reversal));
-    reversal->id = text_of(object, "id");
+    reversal->id = gc_stripe_text(object, "id");
     reversal->customer = gc_stripe_reference(charge, "customer");
-    reversal->status = is_dispute ? text_of(object, "status") : refund_status(charge);
+    reversal->status = is_dispute ? gc_stripe_text(object, "status") : refund_status(charge);
     reversal->is_dispute = is_dispute;
     reversal->is_live = json_is_true(json_object_get(object, "livemode"));
     return reversal->customer && reversal->status ? APR_SUCCESS : GC_EINPUT;

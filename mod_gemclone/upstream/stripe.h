@@ -71,11 +71,9 @@ typedef struct gc_stripe_answer_t {
 typedef struct gc_stripe_reader_t {
     apr_pool_t *pool;
     gc_membuf_t bytes;
-    int status;
 } gc_stripe_reader_t;
 
 void gc_stripe_reader_init(gc_stripe_reader_t *reader, apr_pool_t *pool);
-void gc_stripe_reader_head(gc_stripe_reader_t *reader, int status);
 GC_MUST_CHECK apr_status_t gc_stripe_reader_data(gc_stripe_reader_t *reader, const char *bytes,
                                                  apr_size_t length);
 /* should_retry: the header stripe-should-retry, or NULL. */
@@ -84,8 +82,8 @@ void gc_stripe_reader_end(gc_stripe_reader_t *reader, const gc_http_result_t *re
 
 /* --- Objects, as far as they matter here; the texts are the JSON's --- */
 
-/* Of one whose latest_invoice is expanded. GC_EINPUT: it is no subscription. Both places of the period are read: the items' (since basil)
- * and the subscription's own. */
+/* Of one whose latest_invoice is expanded. GC_EINPUT: it is no subscription. Both places of the
+ * period are read: the items' (since basil) and the subscription's own. */
 GC_MUST_CHECK apr_status_t gc_stripe_subscription_read(const json_t *object,
                                                        gc_subscription_t *subscription);
 
@@ -94,6 +92,9 @@ GC_MUST_CHECK apr_status_t gc_stripe_checkout_read(const json_t *object, gc_chec
 
 /* Of a charge, or of a dispute whose charge is expanded. GC_EINPUT: it is neither, or nobody's. */
 GC_MUST_CHECK apr_status_t gc_stripe_reversal_read(const json_t *object, gc_reversal_t *reversal);
+
+/* The member of this name when it is a string, else NULL. */
+const char *gc_stripe_text(const json_t *object, const char *member);
 
 /* The id in a member that holds an object or its id; or NULL. */
 const char *gc_stripe_reference(const json_t *object, const char *member);

@@ -103,11 +103,6 @@ gc_stripe_signed_e gc_stripe_verify(const char *header, const char *body, apr_si
 
 /* --- What it is about ------------------------------------------------------ */
 
-static const char *text_of(const json_t *object, const char *member)
-{
-    return json_string_value(json_object_get(object, member));
-}
-
 /* Since basil an invoice names its subscription further down. */
 static const char *subscription_of_invoice(const json_t *invoice)
 {
@@ -120,8 +115,8 @@ static const char *subscription_of_invoice(const json_t *invoice)
 
 static void read_object(const json_t *object, gc_stripe_event_t *event)
 {
-    const char *kind = text_of(object, "object");
-    const char *id = text_of(object, "id");
+    const char *kind = gc_stripe_text(object, "object");
+    const char *id = gc_stripe_text(object, "id");
 
     if (!kind || !gc_stripe_is_id(id)) {
         return; /* an invoice that is yet to come has no id, and nothing follows from it */
@@ -145,16 +140,16 @@ static void read_object(const json_t *object, gc_stripe_event_t *event)
 
 apr_status_t gc_stripe_event_read(const json_t *json, gc_stripe_event_t *event, const char **why)
 {
-    const char *object = text_of(json, "object");
+    const char *object = gc_stripe_text(json, "object");
 
     memset(event, 0, sizeof(*event));
     if (object && strcmp(object, "v2.core.event") == 0) {
         *why = "Thin events are not read here: let the endpoint send snapshots.";
         return GC_EINPUT;
     }
-    event->id = text_of(json, "id");
-    event->type = text_of(json, "type");
-    event->api_version = text_of(json, "api_version");
+    event->id = gc_stripe_text(json, "id");
+    event->type = gc_stripe_text(json, "type");
+    event->api_version = gc_stripe_text(json, "api_version");
     event->is_live = json_is_true(json_object_get(json, "livemode"));
     if (!object || strcmp(object, "event") != 0 || !gc_stripe_is_id(event->id) || !event->type
         || strlen(event->type) > GC_STRIPE_ID) {

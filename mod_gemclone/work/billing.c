@@ -33,11 +33,11 @@ struct gc_billing_t {
     gc_http_t *http;
     struct event *poll;
     gc_loop_task_t poke_task, rest_task;
-    int poked;    /* atomic: poke_task is posted */
-    int busy;     /* a thread is at it */
-    int again;    /* and is to look again */
-    int denied;   /* Stripe refused the key last; the thread's that is at it */
-    int stopping; /* atomic */
+    int poked;                                  /* atomic: poke_task is posted */
+    int busy;                                   /* a thread is at it */
+    int again;                                  /* and is to look again */
+    int denied;                                 /* Stripe refused the key last */
+    int stopping;                               /* atomic */
     APR_RING_HEAD(askings_t, asking_t) askings; /* the calls that are out */
     void (*drained)(void *baton);
     void *drained_baton;
@@ -54,14 +54,6 @@ struct asking_t {
     gc_billing_answered_t *answered;
     void *baton;
 };
-
-static void head_cb(void *baton, int status, const char *content_type)
-{
-    asking_t *a = baton;
-
-    (void)content_type;
-    gc_stripe_reader_head(&a->reader, status);
-}
 
 static apr_status_t data_cb(void *baton, const char *bytes, apr_size_t length)
 {
@@ -107,7 +99,7 @@ static int is_stopping(gc_billing_t *b)
 void gc_loop_billing_ask(gc_billing_t *billing, apr_pool_t *pool, const gc_http_request_t *request,
                          gc_billing_answered_t *answered, void *baton)
 {
-    static const gc_http_handler_t handler = {head_cb, data_cb, done_cb};
+    static const gc_http_handler_t handler = {NULL, data_cb, done_cb};
     asking_t *a = apr_pcalloc(pool, sizeof(*a));
 
     a->billing = billing;
@@ -131,11 +123,11 @@ typedef struct {
     const gc_http_request_t *request;
     gc_stripe_answer_t *answer;
     sem_t done;
-} errand_t;
+} waiting_t;
 
 static void answered_cb(void *baton, const gc_stripe_answer_t *answer)
 {
-    errand_t *e = baton;
+    waiting_t *e = baton;
 
     *e->answer = *answer;
     sem_post(&e->done);
@@ -143,7 +135,7 @@ static void answered_cb(void *baton, const gc_stripe_answer_t *answer)
 
 static void ask_task(void *baton)
 {
-    errand_t *e = baton;
+    waiting_t *e = baton;
 
     gc_loop_billing_ask(e->billing, e->pool, e->request, answered_cb, e);
 }
@@ -152,11 +144,11 @@ static void ask_task(void *baton)
 static void ask(gc_billing_t *b, apr_pool_t *pool, const gc_http_request_t *request,
                 gc_stripe_answer_t *answer)
 {
-    errand_t e = {.billing = b,
-                  .task = {.call = ask_task, .baton = &e},
-                  .pool = pool,
-                  .request = request,
-                  .answer = answer};
+    waiting_t e = {.billing = b,
+                   .task = {.call = ask_task, .baton = &e},
+                   .pool = pool,
+                   .request = request,
+                   .answer = answer};
 
     sem_init(&e.done, 0, 0);
     gc_loop_post(b->loop, &e.task);
@@ -408,9 +400,8 @@ static void work(gc_billing_t *b, const gc_billing_event_t *event)
     } else {
         gc_log(b->options.log, GEM0701, "event %s (%s): %s", event->id, event->type, outcome);
     }
-    if (gc_billing_event_end(b->options.db, w.pool, event, outcome, delay) != APR_SUCCESS) {
-        /* store has logged why; it is taken again when the lease is over */
-    }
+    /* Should that fail, store has logged why, and it is taken again when the lease is over. */
+    (void)!gc_billing_event_end(b->options.db, w.pool, event, outcome, delay);
     apr_pool_destroy(w.pool);
 }
 

@@ -13,38 +13,22 @@
 typedef struct {
     gc_departure_t departure; /* first, so that one is the other */
     gc_billing_t *billing;
-    apr_pool_t *pool; /* its own: whoever waits may leave */
     gc_uuid_t user;
     const gc_billing_tie_t *ties;
     int tie_count, at;
     gc_http_request_t request;
-    gc_loop_task_t task;
-    int is_begun, is_forgotten;
 } work_t;
-
-/* On the loop. */
-static void end(void *baton)
-{
-    work_t *w = baton;
-
-    if (w->is_forgotten) {
-        apr_pool_destroy(w->pool);
-    } else {
-        w->departure.errand.done(&w->departure.errand);
-    }
-}
 
 static void delete_task(void *baton)
 {
     work_t *w = baton;
     const gc_billing_options_t *o = gc_billing_options(w->billing);
 
-    w->departure.outcome = gc_user_delete(o->db, w->pool, &w->user);
+    w->departure.outcome = gc_user_delete(o->db, w->departure.errand.pool, &w->user);
     if (w->departure.outcome == APR_SUCCESS) {
         o->changed(o->baton, &w->user);
     }
-    w->task = (gc_loop_task_t){.call = end, .baton = w};
-    gc_loop_post(gc_companion_loop(o->companion), &w->task);
+    gc_errand_end(&w->departure.errand, gc_companion_loop(o->companion));
 }
 
 static void ask_next(work_t *w);
@@ -63,7 +47,7 @@ static void answered(void *baton, const gc_stripe_answer_t *answer)
 
     if (!is_ended(w, answer)) {
         w->departure.outcome = GC_EUNAVAILABLE;
-        end(w);
+        gc_loop_errand_end(&w->departure.errand);
         return;
     }
     w->at++;
@@ -79,15 +63,16 @@ static void ask_next(work_t *w)
     if (w->at == w->tie_count) {
         gc_companion_push(o->companion, delete_task, w);
     } else if (tie->is_session) {
-        gc_stripe_post(&w->request, w->pool, &o->stripe,
-                       apr_pstrcat(w->pool, "/v1/checkout/sessions/", tie->id, "/expire", NULL),
-                       nothing, apr_pstrcat(w->pool, "expire-", tie->id, NULL));
-        gc_loop_billing_ask(w->billing, w->pool, &w->request, answered, w);
+        gc_stripe_post(&w->request, w->departure.errand.pool, &o->stripe,
+                       apr_pstrcat(w->departure.errand.pool, "/v1/checkout/sessions/", tie->id,
+                                   "/expire", NULL),
+                       nothing, apr_pstrcat(w->departure.errand.pool, "expire-", tie->id, NULL));
+        gc_loop_billing_ask(w->billing, w->departure.errand.pool, &w->request, answered, w);
     } else {
-        gc_stripe_delete(&w->request, w->pool, &o->stripe,
-                         apr_pstrcat(w->pool, "/v1/subscriptions/", tie->id, NULL),
-                         apr_pstrcat(w->pool, "end-", tie->id, NULL));
-        gc_loop_billing_ask(w->billing, w->pool, &w->request, answered, w);
+        gc_stripe_delete(&w->request, w->departure.errand.pool, &o->stripe,
+                         apr_pstrcat(w->departure.errand.pool, "/v1/subscriptions/", tie->id, NULL),
+                         apr_pstrcat(w->departure.errand.pool, "end-", tie->id, NULL));
+        gc_loop_billing_ask(w->billing, w->departure.errand.pool, &w->request, answered, w);
     }
 }
 
@@ -95,18 +80,7 @@ static void begin(gc_errand_t *errand)
 {
     work_t *w = (work_t *)errand;
 
-    w->is_begun = 1;
     ask_next(w);
-}
-
-static void forget(gc_errand_t *errand)
-{
-    work_t *w = (work_t *)errand;
-
-    w->is_forgotten = 1;
-    if (!w->is_begun) {
-        apr_pool_destroy(w->pool);
-    }
 }
 
 gc_departure_t *gc_departure_create(gc_billing_t *billing, const gc_uuid_t *user,
@@ -122,16 +96,10 @@ gc_departure_t *gc_departure_create(gc_billing_t *billing, const gc_uuid_t *user
 
         copy[i] = (gc_billing_tie_t){apr_pstrdup(pool, tie->id), tie->is_session};
     }
-    w->departure.errand = (gc_errand_t){.begin = begin, .forget = forget};
+    w->departure.errand = (gc_errand_t){.pool = pool, .begin = begin};
     w->billing = billing;
-    w->pool = pool;
     w->user = *user;
     w->ties = copy;
     w->tie_count = ties->nelts;
     return &w->departure;
-}
-
-void gc_departure_free(gc_departure_t *departure)
-{
-    apr_pool_destroy(((work_t *)departure)->pool);
 }

@@ -19,7 +19,4 @@ typedef struct gc_departure_t {
 gc_departure_t *gc_departure_create(gc_billing_t *billing, const gc_uuid_t *user,
                                     const apr_array_header_t *ties);
 
-/* Once it is done, or before it was begun. One that was forgotten goes on and goes by itself. */
-void gc_departure_free(gc_departure_t *departure);
-
 #endif

@@ -16,26 +16,11 @@
 typedef struct {
     gc_purchase_t purchase; /* first, so that one is the other */
     gc_billing_t *billing;
-    apr_pool_t *pool; /* its own: whoever waits may leave */
     gc_http_request_t request;
     int is_checkout; /* else it is the portal */
     apr_time_t asked;
     gc_checkout_t checkout;
-    gc_loop_task_t task;
-    int is_begun, is_forgotten;
 } work_t;
-
-/* On the loop. */
-static void end(void *baton)
-{
-    work_t *w = baton;
-
-    if (w->is_forgotten) {
-        apr_pool_destroy(w->pool);
-    } else {
-        w->purchase.errand.done(&w->purchase.errand);
-    }
-}
 
 /* Should it not be stored, the next click asks for the same session again. */
 static void store_task(void *baton)
@@ -44,9 +29,9 @@ static void store_task(void *baton)
     const gc_billing_options_t *o = gc_billing_options(w->billing);
     gc_billing_change_t change;
 
-    (void)!gc_billing_checkout_store(o->db, w->pool, &w->checkout, w->asked, o->grace, &change);
-    w->task = (gc_loop_task_t){.call = end, .baton = w};
-    gc_loop_post(gc_companion_loop(o->companion), &w->task);
+    (void)!gc_billing_checkout_store(o->db, w->purchase.errand.pool, &w->checkout, w->asked,
+                                     o->grace, &change);
+    gc_errand_end(&w->purchase.errand, gc_companion_loop(o->companion));
 }
 
 static void answered(void *baton, const gc_stripe_answer_t *answer)
@@ -67,25 +52,14 @@ static void answered(void *baton, const gc_stripe_answer_t *answer)
     if (!w->is_checkout && answer->body) {
         w->purchase.url = json_string_value(json_object_get(answer->body, "url"));
     }
-    end(w);
+    gc_loop_errand_end(&w->purchase.errand);
 }
 
 static void begin(gc_errand_t *errand)
 {
     work_t *w = (work_t *)errand;
 
-    w->is_begun = 1;
-    gc_loop_billing_ask(w->billing, w->pool, &w->request, answered, w);
-}
-
-static void forget(gc_errand_t *errand)
-{
-    work_t *w = (work_t *)errand;
-
-    w->is_forgotten = 1;
-    if (!w->is_begun) {
-        apr_pool_destroy(w->pool);
-    }
+    gc_loop_billing_ask(w->billing, w->purchase.errand.pool, &w->request, answered, w);
 }
 
 static work_t *make(gc_billing_t *billing, int is_checkout)
@@ -93,16 +67,10 @@ static work_t *make(gc_billing_t *billing, int is_checkout)
     apr_pool_t *pool = gc_companion_pool();
     work_t *w = apr_pcalloc(pool, sizeof(*w));
 
-    w->purchase.errand = (gc_errand_t){.begin = begin, .forget = forget};
+    w->purchase.errand = (gc_errand_t){.pool = pool, .begin = begin};
     w->billing = billing;
-    w->pool = pool;
     w->is_checkout = is_checkout;
     return w;
-}
-
-void gc_purchase_free(gc_purchase_t *purchase)
-{
-    apr_pool_destroy(((work_t *)purchase)->pool);
 }
 
 /* The same fields have one key always, so that however often it is asked for there is one session.
@@ -129,7 +97,7 @@ gc_purchase_t *gc_purchase_checkout(gc_billing_t *billing, const gc_uuid_t *user
 {
     work_t *w = make(billing, 1);
     const gc_billing_options_t *o = gc_billing_options(billing);
-    const char *name = gc_uuid_text(w->pool, user);
+    const char *name = gc_uuid_text(w->purchase.errand.pool, user);
     const gc_stripe_field_t fields[] = {
         {"mode", "subscription"},
         {"line_items[0][price]", o->price},
@@ -138,16 +106,16 @@ gc_purchase_t *gc_purchase_checkout(gc_billing_t *billing, const gc_uuid_t *user
         {"cancel_url", pages->cancel},
         {"client_reference_id", name},
         {"metadata[user_id]", name},
-        {"metadata[checkout_id]", gc_uuid_text(w->pool, &attempt->id)},
+        {"metadata[checkout_id]", gc_uuid_text(w->purchase.errand.pool, &attempt->id)},
         {"subscription_data[metadata][user_id]", name},
         {"customer", attempt->customer},
-        {"expires_at",
-         apr_psprintf(w->pool, "%" APR_INT64_T_FMT, apr_time_sec(attempt->created + SESSION))},
+        {"expires_at", apr_psprintf(w->purchase.errand.pool, "%" APR_INT64_T_FMT,
+                                    apr_time_sec(attempt->created + SESSION))},
         {NULL, NULL}};
 
     w->asked = attempt->asked;
-    gc_stripe_post(&w->request, w->pool, &o->stripe, "/v1/checkout/sessions", fields,
-                   key_of(w->pool, attempt, fields));
+    gc_stripe_post(&w->request, w->purchase.errand.pool, &o->stripe, "/v1/checkout/sessions",
+                   fields, key_of(w->purchase.errand.pool, attempt, fields));
     return &w->purchase;
 }
 
@@ -160,7 +128,7 @@ gc_purchase_t *gc_purchase_portal(gc_billing_t *billing, const char *customer,
         {"customer", customer}, {"return_url", return_url}, {NULL, NULL}};
     gc_hash_t hash;
 
-    gc_stripe_post(&w->request, w->pool, &o->stripe, "/v1/billing_portal/sessions", fields,
-                   gc_code_refresh_new(w->pool, &hash));
+    gc_stripe_post(&w->request, w->purchase.errand.pool, &o->stripe, "/v1/billing_portal/sessions",
+                   fields, gc_code_refresh_new(w->purchase.errand.pool, &hash));
     return &w->purchase;
 }

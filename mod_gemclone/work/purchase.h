@@ -27,7 +27,4 @@ gc_purchase_t *gc_purchase_checkout(gc_billing_t *billing, const gc_uuid_t *user
 gc_purchase_t *gc_purchase_portal(gc_billing_t *billing, const char *customer,
                                   const char *return_url);
 
-/* Once it is done, or before it was begun. One that was forgotten goes by itself. */
-void gc_purchase_free(gc_purchase_t *purchase);
-
 #endif

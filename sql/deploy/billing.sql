@@ -52,7 +52,6 @@ CREATE TABLE gemclone.checkouts (
 COMMENT ON COLUMN gemclone.checkouts.status IS 'new until there is a session; then as Stripe has it: open, complete, expired';
 
 CREATE INDEX checkouts_user ON gemclone.checkouts (user_id, created_at DESC);
-CREATE INDEX checkouts_subscription ON gemclone.checkouts (subscription);
 
 CREATE TABLE gemclone.subscriptions (
     id                   text        PRIMARY KEY,
@@ -71,7 +70,6 @@ CREATE TABLE gemclone.subscriptions (
 COMMENT ON COLUMN gemclone.subscriptions.unpaid IS 'its first payment has not come: the bank has yet to say yes, or has said no';
 
 CREATE INDEX subscriptions_user ON gemclone.subscriptions (user_id);
-CREATE INDEX subscriptions_customer ON gemclone.subscriptions (customer);
 -- Those about which an event may be missing; see subscriptions_doubt.
 CREATE INDEX subscriptions_live ON gemclone.subscriptions (period_end)
     WHERE status IN ('trialing', 'active', 'past_due', 'incomplete', 'unpaid', 'paused');
@@ -232,8 +230,8 @@ $$;
 -- known: it is stored; user_id: whose it is; changed: what that user has did.
 CREATE FUNCTION gemclone.subscription_store(
     p_id text, p_customer text, p_user uuid, p_status text, p_price text, p_start timestamptz,
-    p_end timestamptz, p_cancels boolean, p_unpaid boolean, p_created timestamptz, p_asked timestamptz, p_ours text,
-    p_grace interval)
+    p_end timestamptz, p_cancels boolean, p_unpaid boolean, p_created timestamptz, p_ours text,
+    p_asked timestamptz, p_grace interval)
 RETURNS TABLE (known boolean, user_id uuid, changed boolean)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -11,14 +11,12 @@ import {
     HarmCategory,
     ThinkingLevel,
 } from '@google/genai';
+import { run, test } from './tap.mjs';
 
 const MODEL = 'gemini-3.8-flash';
 const baseUrl = process.argv[2];
 const client = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl } });
 const ai = client('referee-key');
-
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 
 const generate = (contents, config = {}, model = MODEL) => ai.models.generateContent({ model, contents, config });
 
@@ -222,14 +220,4 @@ test('retries until it is well', async () => {
     match(response.text, /^You said: hello\./);
 });
 
-console.log(`1..${tests.length}`);
-for (const [index, [name, body]] of tests.entries()) {
-    try {
-        await body();
-        console.log(`ok ${index + 1} - ${name}`);
-    } catch (error) {
-        process.exitCode = 1;
-        console.log(`not ok ${index + 1} - ${name}`);
-        console.log(String(error.stack).replace(/^/gm, '# '));
-    }
-}
+await run();

@@ -5,6 +5,7 @@ import { deepStrictEqual, match, notStrictEqual, ok, rejects, strictEqual, throw
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import Stripe from 'stripe';
+import { run, test } from './tap.mjs';
 
 const { errors } = Stripe;
 const base = new URL(process.argv[2]);
@@ -18,9 +19,6 @@ const there = { host: base.hostname, port: base.port, protocol: 'http', maxNetwo
 const connect = (config = {}, key = KEY) => new Stripe(key, { ...there, ...config });
 const stripe = connect();
 const dahlia = connect({ apiVersion: DAHLIA });
-
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 
 // ------------------------------------------------------------- the stand-in ----
 
@@ -480,16 +478,6 @@ test('the tests\' own signatures are the client\'s', () => {
     stripe.webhooks.signature.verifyHeader(of.payload, header, of.secret, 0);
 });
 
-console.log(`1..${tests.length}`);
-for (const [index, [name, body]] of tests.entries()) {
-    try {
-        await body();
-        console.log(`ok ${index + 1} - ${name}`);
-    } catch (error) {
-        process.exitCode = 1;
-        console.log(`not ok ${index + 1} - ${name}`);
-        console.log(String(error.stack).replace(/^/gm, '# '));
-    }
-}
+await run();
 // Answers that never end, and connections that are kept alive, would keep this program so, too.
 process.exit();

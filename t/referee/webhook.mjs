@@ -3,12 +3,10 @@
 // Usage: node webhook.mjs URL SECRET
 import { strictEqual } from 'node:assert';
 import Stripe from 'stripe';
+import { run, test } from './tap.mjs';
 
 const [url, secret] = process.argv.slice(2);
 const { webhooks } = new Stripe('sk_test_referee');
-
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
 
 const event = (id, more = {}) => JSON.stringify({
     id,
@@ -51,15 +49,4 @@ for (const [what, payload, how] of [
     test(`refused: ${what}`, async () => strictEqual(await deliver(payload, how), 400));
 }
 
-let failed = 0;
-console.log(`1..${tests.length}`);
-for (const [index, [name, body]] of tests.entries()) {
-    try {
-        await body();
-        console.log(`ok ${index + 1} - ${name}`);
-    } catch (error) {
-        failed++;
-        console.log(`not ok ${index + 1} - ${name}\n# ${String(error.message).replaceAll('\n', '\n# ')}`);
-    }
-}
-process.exitCode = failed ? 1 : 0;
+await run();

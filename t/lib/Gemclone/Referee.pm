@@ -20,7 +20,7 @@ sub run ($class, $program, @arguments) {
 
     # A copy, so that the checkout stays as it is and several runs do not meet.
     my $dir = File::Temp->newdir('gemclone-referee-XXXXXX', TMPDIR => 1);
-    for my $file ('package.json', 'package-lock.json', $program) {
+    for my $file ('package.json', 'package-lock.json', 'tap.mjs', $program) {
         copy(top->child('t', 'referee', $file), "$dir/$file") or _bail("$file: $!");
     }
     my $said = qx(cd '$dir' && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error 2>&1);
