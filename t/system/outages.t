@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Postgres and Redis away, slow, hung, full: whoever asks meanwhile is told in time, and all is well when they are back.
+# Keeps the machine busy: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;
