@@ -165,6 +165,11 @@ static void note_answer(gc_db_t *db)
     __atomic_store_n(&db->reached, apr_time_now(), __ATOMIC_RELAXED);
 }
 
+static int was_reached_since(const gc_db_t *db, apr_time_t then)
+{
+    return __atomic_load_n(&db->reached, __ATOMIC_RELAXED) >= then;
+}
+
 /* No further connection could be had, but others of ours work, or did a moment ago and lie in the
  * pool: Postgres has no more of them. Whoever comes next gets one of those. False: there are none.
  */
@@ -174,9 +179,7 @@ static int do_with_less(gc_db_t *db)
     int others;
 
     apr_thread_mutex_lock(db->mutex);
-    others = !db->down
-             && (db->working > 0
-                 || now - __atomic_load_n(&db->reached, __ATOMIC_RELAXED) < DO_WITH_LESS);
+    others = !db->down && (db->working > 0 || was_reached_since(db, now - DO_WITH_LESS));
     if (others) {
         db->ceiling = db->working > 0 ? db->working : 1;
         db->ceiling_until = now + DO_WITH_LESS;
@@ -638,6 +641,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
 {
     gc_db_lease_t lease;
     apr_status_t rv = borrow(db, pool, deadline, may_wait, &lease);
+    apr_time_t began = apr_time_now();
     int elsewhere;
 
     *retry = FINAL;
@@ -652,7 +656,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
         *retry = settle(rv == APR_TIMEUP ? FINAL : AGAIN_TO_READ, statement);
         gc_log(db->options.log, GEM0203, "statement %s: %s", statements[statement].name,
                rv == APR_TIMEUP ? "time ran out" : "the connection broke");
-        if (rv == APR_TIMEUP) {
+        if (rv == APR_TIMEUP && !was_reached_since(db, began)) {
             note_reach(db, 0); /* not even statement_timeout was heard of: it hangs */
         }
         return GC_EUNKNOWN;

@@ -78,10 +78,12 @@ sub told_in_time ($what, $rounds = 3) {
     return @answers;
 }
 
-# Afterwards all requests are answered again, on every connection of both children.
+# Afterwards all requests are answered again, on every connection of both children. A child that has not been asked
+# meanwhile finds out when it looks for jobs; until then it refuses.
 sub well_again ($since) {
     ok eventually(sub { my @all = ask_all(1); good(@all) == @all }, SOON + BUSY), 'soon after that it is well again';
     note sprintf 'after %.2f s', time - $since;
+    sleep SOON;
     my @answers = map { ask_all(6) } 1 .. 2;
     is scalar(good(@answers)), scalar @answers, 'on every connection'
         or diag join ' ', sort map { $_->{code} } @answers;
