@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/phone.h"
+#include "core/rfc3339.h"
 #include "core/unit.h"
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
@@ -229,9 +231,11 @@ static const char *push_setting(cmd_parms *cmd, apr_array_header_t **list, const
 }
 
 static const char *set_token_key(cmd_parms *cmd, void *location, const char *kid,
-                                 const char *source)
+                                 const char *source, const char *algorithm)
 {
+    static const char *const algorithms[] = {"HS256", "RS256", "ES256", NULL};
     const apr_array_header_t *keys = config_of(cmd)->token_keys;
+    const char *misplaced;
     int i;
 
     (void)location;
@@ -245,7 +249,16 @@ static const char *set_token_key(cmd_parms *cmd, void *location, const char *kid
             return apr_psprintf(cmd->pool, "GemcloneTokenKey: there is a key '%s' already", kid);
         }
     }
-    return push_secret(cmd, &config_of(cmd)->token_keys, kid, source);
+    for (i = 0; algorithm && algorithms[i] && strcmp(algorithm, algorithms[i]) != 0; i++) {
+    }
+    if (algorithm && !algorithms[i]) {
+        return apr_psprintf(cmd->pool, "GemcloneTokenKey: '%s' is none of HS256, RS256 and ES256",
+                            algorithm);
+    }
+    misplaced = push_secret(cmd, &config_of(cmd)->token_keys, kid, source);
+    keys = config_of(cmd)->token_keys;
+    APR_ARRAY_IDX(keys, keys->nelts - 1, gc_secret_t).kind = algorithm ? algorithm : algorithms[0];
+    return misplaced;
 }
 
 static const char *set_gemini_key(cmd_parms *cmd, void *location, const char *source)
@@ -276,6 +289,124 @@ static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, c
             cmd->pool, "GemcloneQuota: '%s' is neither a number of prompts nor unlimited", prompts);
     }
     return push_setting(cmd, &config_of(cmd)->quotas, tier, prompts);
+}
+
+/* "count/window" as text, which gc_config_limit reads. */
+static const char *set_limit(cmd_parms *cmd, void *location, const char *name, const char *most,
+                             const char *window)
+{
+    gc_limit_e kind = gc_limit_of(name);
+    apr_int64_t number = -1, time = 0;
+    int i;
+
+    (void)location;
+    if (kind == GC_LIMITS || kind == GC_LIMIT_OTP_TRY) { /* that is GemcloneOTPTries */
+        const char *names = gc_limit_name(0);
+
+        for (i = 1; i < GC_LIMITS; i++) {
+            if (i != GC_LIMIT_OTP_TRY) {
+                names = apr_pstrcat(cmd->pool, names, i < GC_LIMITS - 1 ? ", " : " and ",
+                                    gc_limit_name(i), NULL);
+            }
+        }
+        return apr_psprintf(cmd->pool, "GemcloneLimit: '%s' is none of %s", name, names);
+    }
+    if (strcasecmp(most, "unlimited") != 0
+        && (gc_unit_integer(most, &number) != APR_SUCCESS || number < 1 || number > 1000000000)) {
+        return apr_psprintf(
+            cmd->pool, "GemcloneLimit: '%s' is neither a number from 1 to 1000000000 nor unlimited",
+            most);
+    }
+    if (window
+        && (gc_unit_duration(window, &time) != APR_SUCCESS || time < GC_SEC(1)
+            || time > GC_DAY(31))) {
+        return apr_psprintf(cmd->pool, "GemcloneLimit: '%s' is no duration from 1s to 31d", window);
+    }
+    if (window && kind == GC_LIMIT_OTP_BUDGET && time != GC_DAY(1)) {
+        return "GemcloneLimit: otp-budget is for a day; leave its time out";
+    }
+    if (!window) {
+        time = gc_limit_default(kind).window;
+    }
+    return push_setting(
+        cmd, &config_of(cmd)->limits, name,
+        apr_psprintf(cmd->pool, "%" APR_INT64_T_FMT " %" APR_INT64_T_FMT, number, time));
+}
+
+gc_limit_t gc_config_limit(const gc_config_t *config, gc_limit_e kind)
+{
+    const char *text = gc_config_setting(config->limits, gc_limit_name(kind));
+    gc_limit_t limit = gc_limit_default(kind);
+    char *window;
+
+    if (kind == GC_LIMIT_OTP_TRY) {
+        limit = (gc_limit_t){config->otp_tries, config->otp_window};
+    } else if (text) {
+        limit.most = apr_strtoi64(text, &window, 10);
+        limit.window = apr_atoi64(window);
+    }
+    return limit;
+}
+
+static const char *set_otp_countries(cmd_parms *cmd, void *location, const char *prefix)
+{
+    apr_size_t digits = strlen(prefix) - 1;
+
+    (void)location;
+    if (*prefix != '+' || digits < 1 || digits > 10 || strspn(prefix + 1, "0123456789") != digits) {
+        return apr_psprintf(cmd->pool,
+                            "GemcloneOTPCountries: '%s' is no beginning of a number; write one like"
+                            " +1 or +4479",
+                            prefix);
+    }
+    return push_setting(cmd, &config_of(cmd)->otp_countries, prefix, prefix);
+}
+
+/* A number's code and, behind a blank, its last day: what config_check.c makes of it. */
+static const char *set_otp_test(cmd_parms *cmd, void *location, const char *number,
+                                const char *code, const char *day)
+{
+    const char *e164;
+    apr_time_t last;
+
+    (void)location;
+    if (*number != '+' || gc_phone_e164(cmd->pool, number, "+1", &e164) != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool,
+                            "GemcloneOTPTestNumber: '%s' is no number; write one like +15550001111",
+                            number);
+    }
+    if (strlen(code) < 4 || strlen(code) > 8 || strspn(code, "0123456789") != strlen(code)) {
+        return "GemcloneOTPTestNumber: a code has 4 to 8 digits";
+    }
+    if (gc_rfc3339_day(day, &last) != APR_SUCCESS) {
+        return apr_psprintf(
+            cmd->pool, "GemcloneOTPTestNumber: '%s' is no day; write one like 2026-12-31", day);
+    }
+    return push_setting(cmd, &config_of(cmd)->otp_tests, e164,
+                        apr_psprintf(cmd->pool, "%s %" APR_INT64_T_FMT, code, last + GC_DAY(1)));
+}
+
+const char *gc_config_test_code(apr_pool_t *pool, const gc_config_t *config, const char *e164,
+                                apr_time_t now)
+{
+    const char *text = gc_config_setting(config->otp_tests, e164);
+    const char *blank = text ? strchr(text, ' ') : NULL;
+
+    return blank && now < apr_atoi64(blank) ? apr_pstrmemdup(pool, text, (apr_size_t)(blank - text))
+                                            : NULL;
+}
+
+int gc_config_is_served(const gc_config_t *config, const char *e164)
+{
+    const apr_array_header_t *list = config->otp_countries;
+    int i, served = !list;
+
+    for (i = 0; list && i < list->nelts; i++) {
+        const char *prefix = APR_ARRAY_IDX(list, i, gc_setting_t).value;
+
+        served |= strncmp(e164, prefix, strlen(prefix)) == 0;
+    }
+    return served;
 }
 
 static const char *set_gemini_models(cmd_parms *cmd, void *location, const char *model)

@@ -10,6 +10,8 @@
 #include <httpd.h>
 #include <http_config.h>
 
+#include "core/limit.h"
+
 #define GC_MS(n) ((n)*APR_INT64_C(1000))
 #define GC_SEC(n) ((n)*APR_INT64_C(1000000))
 #define GC_MIN(n) GC_SEC((n)*60)
@@ -22,6 +24,7 @@
 /* A secret: where it comes from, and, once the configuration has been checked, what it is. */
 typedef struct gc_secret_t {
     const char *name;   /* of a token key: its kid; else NULL */
+    const char *kind;   /* of a token key: its algorithm; else NULL */
     const char *source; /* as it stands in the configuration */
     const ap_directive_t *where;
     const unsigned char *bytes;
@@ -85,6 +88,17 @@ int gc_config_is_mapped(const server_rec *server);
  * the API is mapped into; fills in defaults. Logs what is wrong with file, line
  * and the mend. OK or HTTP_INTERNAL_SERVER_ERROR. */
 int gc_config_check(apr_pool_t *pool, server_rec *main);
+
+/* The fixed code of a number that GemcloneOTPTestNumber names and whose last day is not over; or
+ * NULL. */
+const char *gc_config_test_code(apr_pool_t *pool, const gc_config_t *config, const char *e164,
+                                apr_time_t now);
+
+/* Whether codes are sent to numbers that begin as this one does. */
+int gc_config_is_served(const gc_config_t *config, const char *e164);
+
+/* A kind's limit, as it is configured. */
+gc_limit_t gc_config_limit(const gc_config_t *config, gc_limit_e kind);
 
 /* Whether a text says that there is to be none. */
 int gc_config_is_none(const char *text);

@@ -20,9 +20,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "core/code.h"
+#include "core/jwk.h"
 #include "core/token.h"
 #include "core/unit.h"
 #include "service.h"
@@ -249,6 +251,23 @@ static void read_secrets(check_t *check, apr_array_header_t *secrets, apr_size_t
     }
 }
 
+static void check_token_keys(check_t *check)
+{
+    const apr_array_header_t *keys = check->config->token_keys;
+    int i;
+
+    for (i = 0; keys && i < keys->nelts; i++) {
+        const gc_secret_t *key = &APR_ARRAY_IDX(keys, i, gc_secret_t);
+        const char *wrong = key->bytes && strcmp(key->kind, "HS256") != 0
+                                ? gc_jwk_check(key->kind, key->bytes, key->len)
+                                : NULL;
+
+        if (wrong) {
+            secret_fault(check, key, "key %s for %s %s", key->name, key->kind, wrong);
+        }
+    }
+}
+
 static void check_secrets(check_t *check)
 {
     gc_config_t *c = check->config;
@@ -265,9 +284,13 @@ static void check_secrets(check_t *check)
               "missing; write GemcloneGeminiKey file:/path/to/gemini.key, or GemcloneWorker Off");
     }
     read_secrets(check, c->token_keys, GC_TOKEN_KEY_MIN);
+    check_token_keys(check);
     read_secrets(check, c->gemini_keys, 1);
     if (c->otp_key) {
         read_secret(check, c->otp_key, OTP_KEY_MIN);
+    }
+    if (c->sms_key) {
+        read_secret(check, c->sms_key, 1);
     }
     if (c->redis_password) {
         read_secret(check, c->redis_password, 1);
@@ -316,6 +339,85 @@ static void check_otp_log(check_t *check)
     }
 }
 
+static int can_read(apr_pool_t *pool, const char *path)
+{
+    apr_file_t *file;
+
+    if (apr_file_open(&file, path, APR_READ, 0, pool) != APR_SUCCESS) {
+        return 0;
+    }
+    apr_file_close(file);
+    return 1;
+}
+
+static void check_gateway(check_t *check, const gc_sms_settings_t *settings)
+{
+    gc_config_t *c = check->config;
+    const char *directive, *wrong = gc_sms_check(check->pool, settings, &directive);
+
+    if (wrong) {
+        fault(check, directive, "%s", wrong);
+    }
+    if (settings->kind == GC_SMS_VERIFY && c->otp_reveal) {
+        fault(check, "GemcloneOTPReveal",
+              "cannot be On with GemcloneOTPDelivery twilio-verify: the codes are Twilio's own");
+    }
+    if (c->sms_ca_file) {
+        c->sms_ca_file = ap_server_root_relative(check->pool, c->sms_ca_file);
+        if (!can_read(check->pool, c->sms_ca_file)) {
+            fault(check, "GemcloneSMSCAFile", "%s cannot be read", c->sms_ca_file);
+        }
+    }
+}
+
+static void check_delivery(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    const gc_sms_settings_t *settings = gc_service_sms_settings(check->pool, c);
+
+    if (settings) {
+        check_gateway(check, settings);
+        return;
+    }
+    if (strcasecmp(c->otp_delivery, "reveal") == 0) {
+        if (!c->otp_reveal) {
+            fault(
+                check, "GemcloneOTPDelivery",
+                "reveal brings codes to nobody but whoever asked for them; if that is meant, write"
+                " GemcloneOTPReveal On as well");
+        }
+        return;
+    }
+    if (strcasecmp(c->otp_delivery, "log") != 0) {
+        fault(check, "GemcloneOTPDelivery",
+              "'%s' is not known; write log, reveal, twilio, twilio-verify or webhook",
+              c->otp_delivery);
+    } else if (!gc_config_is_none(c->otp_log)) {
+        check_otp_log(check);
+    } else if (!c->otp_reveal) {
+        warning(check, "GemcloneOTPDelivery",
+                "log without GemcloneOTPLog: one-time codes reach nobody; name a file there");
+    }
+}
+
+/* What all children together may take for hashing, beside the memory that there is. */
+static void check_passwords(check_t *check)
+{
+    const gc_config_t *c = check->config;
+    int children = 1;
+    double most, memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+
+    ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children);
+    most = (double)children * (double)c->password_hashes * (double)c->password_memory;
+    if (memory > 0 && most > memory / 2) {
+        warning(check, "GemclonePasswordHashes",
+                "%d children that hash %" APR_INT64_T_FMT
+                " passwords at once may take %.0f MiB, more than half of this machine's %.0f MiB;"
+                " lower it, or GemclonePasswordMemory",
+                children, c->password_hashes, most / (1024 * 1024), memory / (1024 * 1024));
+    }
+}
+
 static void check_accounts(check_t *check)
 {
     const gc_config_t *c = check->config;
@@ -326,15 +428,8 @@ static void check_accounts(check_t *check)
         fault(check, "GemcloneCountryCode", "'%s' is no country code; write one like +1 or +91",
               c->country_code);
     }
-    if (strcasecmp(c->otp_delivery, "log") != 0) {
-        fault(check, "GemcloneOTPDelivery", "'%s' is not known; write log", c->otp_delivery);
-    }
-    if (!gc_config_is_none(c->otp_log)) {
-        check_otp_log(check);
-    } else if (!c->otp_reveal) {
-        warning(check, "GemcloneOTPDelivery",
-                "log without GemcloneOTPLog: one-time codes reach nobody; name a file there");
-    }
+    check_delivery(check);
+    check_passwords(check);
     if (c->otp_window < c->otp_lifetime) {
         fault(check, "GemcloneOTPWindow",
               "shorter than GemcloneOTPLifetime, which would give a code more tries than"
@@ -345,17 +440,6 @@ static void check_accounts(check_t *check)
             APLOG_MARK, APLOG_STARTUP | APLOG_WARNING, 0, check->server,
             "GEM0003: GemcloneOTPReveal is On: whoever knows a phone number can sign in with it");
     }
-}
-
-static int can_read(apr_pool_t *pool, const char *path)
-{
-    apr_file_t *file;
-
-    if (apr_file_open(&file, path, APR_READ, 0, pool) != APR_SUCCESS) {
-        return 0;
-    }
-    apr_file_close(file);
-    return 1;
 }
 
 static void check_model(check_t *check, const char *directive, const char *model)

@@ -14,11 +14,27 @@
 /* clang-format off */
 
 /* Access tokens */
-LIST    (token_keys, "GemcloneTokenKey", TAKE2, set_token_key,
-         "a key id and the source of a key of at least 32 bytes: the first signs access tokens, all verify them")
+LIST    (token_keys, "GemcloneTokenKey", TAKE23, set_token_key,
+         "a key id, the source of a key, and its algorithm: the first signs access tokens, all verify them")
 DURATION(token_lifetime, "GemcloneTokenLifetime", GC_MIN(30), GC_SEC(10), GC_DAY(30),
          "how long an access token is good")
 TEXT    (token_issuer, "GemcloneTokenIssuer", "gemclone", "the issuer (iss) that access tokens name")
+
+/* Sessions */
+DURATION(session_idle, "GemcloneSessionIdle", GC_DAY(30), GC_MIN(1), GC_DAY(3650),
+         "how long a session lasts without being refreshed")
+DURATION(session_lifetime, "GemcloneSessionLifetime", GC_DAY(90), GC_MIN(1), GC_DAY(3650),
+         "how long a session lasts at all")
+DURATION(refresh_reuse, "GemcloneRefreshReuse", GC_SEC(10), 0, GC_MIN(5),
+         "for how long several requests may come with the same refresh token")
+INTEGER (max_sessions, "GemcloneMaxSessions", 50, 1, 1000, "sessions that a user may have: the one unused for longest goes")
+
+/* Passwords */
+INTEGER (password_min, "GemclonePasswordMin", 8, 6, 128, "the shortest password, in characters")
+SIZE    (password_memory, "GemclonePasswordMemory", GC_KIB(65536), GC_KIB(8), GC_KIB(4194304),
+         "memory that hashing one password takes")
+INTEGER (password_passes, "GemclonePasswordPasses", 2, 1, 100, "passes over that memory")
+INTEGER (password_hashes, "GemclonePasswordHashes", 2, 1, 64, "passwords that a child hashes at once")
 
 /* One-time codes */
 SECRET  (otp_key, "GemcloneOTPKey", "the source of the key that one-time codes are hashed with")
@@ -28,12 +44,27 @@ DURATION(otp_lifetime, "GemcloneOTPLifetime", GC_MIN(5), GC_SEC(1), GC_DAY(1),
 INTEGER (otp_tries, "GemcloneOTPTries", 5, 1, 20, "tries at one-time codes that a number has in a window")
 DURATION(otp_window, "GemcloneOTPWindow", GC_MIN(15), GC_SEC(1), GC_DAY(1), "the window of GemcloneOTPTries")
 FLAG    (otp_reveal, "GemcloneOTPReveal", 0, "whether answers hold the one-time code: demonstrations and tests only")
-TEXT    (otp_delivery, "GemcloneOTPDelivery", "log", "how one-time codes are delivered: log")
+TEXT    (otp_delivery, "GemcloneOTPDelivery", "log", "how one-time codes are delivered: log, reveal, twilio, twilio-verify or webhook")
 TEXT    (otp_log, "GemcloneOTPLog", "none",
          "the file, readable by its owner only, that GemcloneOTPDelivery log writes codes to, or none")
+LIST    (otp_countries, "GemcloneOTPCountries", ITERATE, set_otp_countries,
+         "the beginnings of numbers that codes are sent to, such as +1 +44")
+LIST    (otp_tests, "GemcloneOTPTestNumber", TAKE3, set_otp_test,
+         "a number to test with, its code, and the last day on which that is good")
+SECRET  (sms_key, "GemcloneSMSKey", "the source of what the SMS gateway is to know us by")
+TEXT    (sms_key_id, "GemcloneSMSKeyId", NULL, "the id of that key, where it is not the account's own")
+TEXT    (sms_account, "GemcloneSMSAccount", NULL, "the account at Twilio")
+TEXT    (sms_from, "GemcloneSMSFrom", NULL, "the number or the messaging service that codes come from")
+TEXT    (sms_service, "GemcloneSMSService", NULL, "the service of Twilio Verify")
+TEXT    (sms_text, "GemcloneSMSText", "{code} is your code.", "what is sent, with {code} where the code stands")
+TEXT    (sms_url, "GemcloneSMSURL", NULL, "where the SMS gateway is")
+TEXT    (sms_ca_file, "GemcloneSMSCAFile", NULL, "authorities to trust instead of the system's, in PEM")
+DURATION(sms_timeout, "GemcloneSMSTimeout", GC_SEC(10), GC_MS(10), GC_MIN(1), "the time of one call of the SMS gateway")
 TEXT    (country_code, "GemcloneCountryCode", "+1", "what goes before numbers that have no + of their own")
 
 /* Limits */
+LIST    (limits, "GemcloneLimit", TAKE23, set_limit,
+         "what may be done so often, how often or unlimited, and in which time")
 LIST    (quotas, "GemcloneQuota", TAKE2, set_quota, "a tier and its prompts a UTC day, or unlimited")
 SIZE    (max_body, "GemcloneMaxBody", GC_KIB(256), 1024, GC_KIB(16384), "the largest request body")
 INTEGER (max_prompt, "GemcloneMaxPrompt", 32000, 1, 1000000, "the longest prompt, in characters")

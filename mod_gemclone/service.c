@@ -23,6 +23,9 @@
 #include <unistd.h>
 
 #include "api/json_shapes.h"
+#include "core/jwk.h"
+#include "core/json.h"
+#include "core/rfc3339.h"
 #include "core/unit.h"
 #include "store/tracking.h"
 
@@ -143,6 +146,29 @@ static const char *secret_text(apr_pool_t *pool, const gc_secret_t *secret)
     return secret ? apr_pstrmemdup(pool, (const char *)secret->bytes, secret->len) : NULL;
 }
 
+const gc_sms_settings_t *gc_service_sms_settings(apr_pool_t *pool, const gc_config_t *config)
+{
+    static const char *const kinds[] = {[GC_SMS_TWILIO] = "twilio",
+                                        [GC_SMS_VERIFY] = "twilio-verify",
+                                        [GC_SMS_WEBHOOK] = "webhook"};
+    gc_sms_settings_t *settings = apr_palloc(pool, sizeof(*settings));
+    int kind = 0;
+
+    while (kind <= GC_SMS_WEBHOOK && strcasecmp(config->otp_delivery, kinds[kind]) != 0) {
+        kind++;
+    }
+    *settings = (gc_sms_settings_t){.kind = kind,
+                                    .base_url = config->sms_url,
+                                    .account = config->sms_account,
+                                    .key_id = config->sms_key_id,
+                                    .key = secret_text(pool, config->sms_key),
+                                    .from = config->sms_from,
+                                    .service = config->sms_service,
+                                    .text = config->sms_text,
+                                    .timeouts = {.total = config->sms_timeout}};
+    return kind <= GC_SMS_WEBHOOK ? settings : NULL;
+}
+
 void gc_service_stripe_settings(apr_pool_t *pool, const gc_config_t *config,
                                 gc_stripe_settings_t *settings)
 {
@@ -219,6 +245,24 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
 
 /* --- One service --------------------------------------------------------- */
 
+/* What others may verify access tokens with (RFC 7517): none of HS256's. */
+static void make_jwks(apr_pool_t *pool, gc_service_t *s)
+{
+    json_t *keys = json_array();
+    apr_size_t len;
+    int i;
+
+    for (i = 0; i < s->ring.keys->nelts; i++) {
+        const gc_token_key_t *key = &APR_ARRAY_IDX(s->ring.keys, i, gc_token_key_t);
+
+        if (key->public_pem) {
+            json_array_append_new(keys,
+                                  gc_jwk_json(pool, key->kid, key->algorithm, key->public_pem));
+        }
+    }
+    s->jwks = gc_json_text(pool, gc_json_own(pool, json_pack("{s:o}", "keys", keys)), &len);
+}
+
 static void make_ring(apr_pool_t *pool, gc_service_t *s)
 {
     const apr_array_header_t *secrets = s->config->token_keys;
@@ -229,10 +273,19 @@ static void make_ring(apr_pool_t *pool, gc_service_t *s)
     for (i = 0; i < secrets->nelts; i++) {
         const gc_secret_t *secret = &APR_ARRAY_IDX(secrets, i, gc_secret_t);
 
-        APR_ARRAY_PUSH(s->ring.keys, gc_token_key_t) =
-            (gc_token_key_t){secret->name, secret->bytes, secret->len};
+        gc_token_key_t key = {secret->name, secret->kind, secret->bytes, secret->len, NULL};
+
+        /* Without memory it verifies nothing, and signs nothing that verifies. */
+        if (strcmp(secret->kind, "HS256") != 0
+            && gc_jwk_public(pool, secret->bytes, secret->len, &key.public_pem) != APR_SUCCESS) {
+            key.public_pem = "";
+        }
+        APR_ARRAY_PUSH(s->ring.keys, gc_token_key_t) = key;
     }
+    make_jwks(pool, s);
     gc_code_key(s->config->otp_key->bytes, s->config->otp_key->len, &s->otp_key);
+    gc_code_derive(&s->otp_key, "refresh", &s->refresh_key);
+    gc_code_derive(&s->otp_key, "delivery", &s->delivery_key);
 }
 
 static void make_stripe_secrets(apr_pool_t *pool, gc_service_t *s)
@@ -308,9 +361,12 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->log = (gc_log_t){log_enabled, log_write, server};
     make_ring(pool, s);
     make_stripe_secrets(pool, s);
+    s->sms = gc_service_sms_settings(pool, config);
+    s->delivers = s->sms || config->otp_log_file;
     s->backlog = gc_backlog_create(pool, shared.backlog, config->site);
-    if (!s->backlog || gc_db_create(pool, &db, &s->db) != APR_SUCCESS
-        || make_cache(pool, s) != APR_SUCCESS || make_sender(pool, s) != APR_SUCCESS) {
+    if (!s->backlog || gc_ended_create(pool, &s->ended) != APR_SUCCESS
+        || gc_db_create(pool, &db, &s->db) != APR_SUCCESS || make_cache(pool, s) != APR_SUCCESS
+        || make_sender(pool, s) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "GEM0002: a service could not be made");
         return NULL;
     }
@@ -480,6 +536,65 @@ static apr_status_t begin_billing(gc_service_t *s)
     return rv;
 }
 
+/* Codes, for the admin's eyes: into GemcloneOTPLog, and nowhere else. */
+static void write_code_cb(void *baton, apr_pool_t *pool, const gc_delivery_t *delivery,
+                          const char *code)
+{
+    gc_service_t *s = baton;
+    const char *line = apr_psprintf(pool, "%s %s %s %s\n", gc_rfc3339(pool, apr_time_now()),
+                                    delivery->e164, delivery->purpose, code);
+    apr_size_t len = strlen(line);
+
+    if (s->config->otp_log_file) {
+        (void)apr_file_write(s->config->otp_log_file, line, &len);
+    }
+}
+
+/* Only where codes go anywhere. */
+static apr_status_t begin_courier(gc_service_t *s)
+{
+    gc_courier_options_t options = {.db = s->db,
+                                    .companion = child.companion,
+                                    .log = &s->log,
+                                    .site = s->config->site,
+                                    .key = &s->delivery_key,
+                                    .sms = s->sms,
+                                    .ca_file = s->config->sms_ca_file,
+                                    .budget = gc_config_limit(s->config, GC_LIMIT_OTP_BUDGET).most,
+                                    .poll = s->config->poll,
+                                    .works = (int)s->config->worker,
+                                    .write = write_code_cb,
+                                    .baton = s};
+    gc_courier_t *courier;
+    apr_status_t rv = gc_loop_courier_start(child.loop_pool, &options, &courier);
+
+    if (rv == APR_SUCCESS) {
+        __atomic_store_n(&s->courier, courier, __ATOMIC_RELEASE);
+    }
+    return rv;
+}
+
+static apr_status_t begin_accounts(gc_service_t *s, gc_link_t *link)
+{
+    gc_session_watch_options_t options = {.companion = child.companion,
+                                          .db = s->db,
+                                          .ended = s->ended,
+                                          .link = link,
+                                          .prefix = s->config->redis_prefix,
+                                          .patience = s->config->db_timeout};
+    gc_session_watch_t *watch;
+    apr_status_t rv = gc_loop_session_watch_start(child.loop_pool, &options, &watch);
+
+    if (rv == APR_SUCCESS) {
+        __atomic_store_n(&s->watch, watch, __ATOMIC_RELEASE);
+        __atomic_store_n(&s->hashing,
+                         gc_loop_hashing_create(child.loop_pool, child.companion,
+                                                (int)s->config->password_hashes),
+                         __ATOMIC_RELEASE);
+    }
+    return rv == APR_SUCCESS && s->delivers ? begin_courier(s) : rv;
+}
+
 /* On the loop, first of all. */
 static void begin_task(void *baton)
 {
@@ -491,7 +606,7 @@ static void begin_task(void *baton)
         gc_link_t *link = NULL;
 
         if ((s->redis && begin_link(s, &link) != APR_SUCCESS)
-            || begin_streams(s, link) != APR_SUCCESS
+            || begin_streams(s, link) != APR_SUCCESS || begin_accounts(s, link) != APR_SUCCESS
             || (s->config->worker && begin_worker(s) != APR_SUCCESS)
             || (s->stripe_secrets && begin_billing(s) != APR_SUCCESS)) {
             gc_log(&s->log, GEM0002, "the companion lacks a part");
@@ -560,6 +675,9 @@ static void drain_all(int graceful)
         if (s->billing) {
             gc_loop_billing_drain(s->billing, drained_cb, NULL);
         }
+        if (s->courier) {
+            gc_loop_courier_drain(s->courier, patience, drained_cb, NULL);
+        }
     }
 }
 
@@ -572,7 +690,7 @@ static void drain_task(void *baton)
     for (i = 0; i < child.services->nelts; i++) {
         const gc_service_t *s = APR_ARRAY_IDX(child.services, i, gc_service_t *);
 
-        child.undrained += (s->worker != NULL) + (s->billing != NULL);
+        child.undrained += (s->worker != NULL) + (s->billing != NULL) + (s->courier != NULL);
     }
     drain_all(child.graceful);
 }

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "core/code.h"
+#include "core/ended.h"
 #include "core/token.h"
 #include "store/backlog.h"
 #include "store/cache.h"
@@ -17,6 +18,9 @@
 #include "upstream/gemini.h"
 #include "upstream/stripe_event.h"
 #include "work/billing.h"
+#include "work/courier.h"
+#include "work/hashing.h"
+#include "work/session_watch.h"
 #include "work/worker.h"
 
 typedef struct gc_service_t {
@@ -34,9 +38,16 @@ typedef struct gc_service_t {
         *stripe_secrets; /* as many as the configuration has; NULL: nothing is sold */
     int sells_live;      /* not in a sandbox of Stripe's */
     gc_hub_t *hub;
-    gc_streams_t *streams; /* or NULL: the companion does not run */
+    gc_streams_t *streams;        /* or NULL: the companion does not run */
+    gc_hashing_t *hashing;        /* or NULL: the companion does not run */
+    gc_session_watch_t *watch;    /* likewise */
+    gc_courier_t *courier;        /* likewise, or codes are not brought anywhere */
+    gc_ended_t *ended;            /* sessions whose access tokens are refused */
+    const gc_sms_settings_t *sms; /* or NULL: there is no gateway */
+    int delivers;                 /* codes are brought somewhere: to the gateway, or into a file */
     gc_token_ring_t ring;
-    gc_hash_t otp_key;
+    const char *jwks; /* JSON: the public halves of its keys */
+    gc_hash_t otp_key, refresh_key, delivery_key;
     apr_time_t swept, told_late; /* the sweeper's */
 } gc_service_t;
 
@@ -47,6 +58,9 @@ void gc_service_gemini_settings(apr_pool_t *pool, const gc_config_t *config,
 /* The same for Stripe, with its key. */
 void gc_service_stripe_settings(apr_pool_t *pool, const gc_config_t *config,
                                 gc_stripe_settings_t *settings);
+
+/* The same for the SMS gateway, in the pool; NULL: there is none. */
+const gc_sms_settings_t *gc_service_sms_settings(apr_pool_t *pool, const gc_config_t *config);
 
 /* Before the fork, as root: the memory that the children of this host share, and
  * the files of GemcloneOTPLog. */

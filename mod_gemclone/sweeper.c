@@ -48,11 +48,12 @@ static void sweep(gc_service_t *s, apr_pool_t *pool)
     gc_backlog_counts(s->backlog, &after);
     if (after.swept != before.swept) {
         gc_log(&s->log, GEM0414,
-               "swept: %" APR_INT64_T_FMT " codes, %" APR_INT64_T_FMT " tries, %" APR_INT64_T_FMT
-               " keys, %" APR_INT64_T_FMT " tickets; %" APR_INT64_T_FMT " jobs freed",
-               after.otps - before.otps, after.otp_tries - before.otp_tries,
-               after.keys - before.keys, after.tickets - before.tickets,
-               after.freed - before.freed);
+               "swept: %" APR_INT64_T_FMT " codes, %" APR_INT64_T_FMT " limits, %" APR_INT64_T_FMT
+               " sessions, %" APR_INT64_T_FMT " keys, %" APR_INT64_T_FMT
+               " tickets; %" APR_INT64_T_FMT " jobs freed",
+               after.otps - before.otps, after.limits - before.limits,
+               after.sessions - before.sessions, after.keys - before.keys,
+               after.tickets - before.tickets, after.freed - before.freed);
     }
 }
 

@@ -87,7 +87,8 @@ static int check_token(gc_request_t *q)
         return gc_answer_error(q, HTTP_UNAUTHORIZED, "This address wants an access token.");
     }
     if (gc_token_verify(q->pool, &q->service->ring, header + 7, q->r->request_time, &q->token)
-        != APR_SUCCESS) {
+            != APR_SUCCESS
+        || gc_ended_has(q->service->ended, &q->token.session)) {
         return refuse_token(q);
     }
     if (q->token.scope == GC_TOKEN_RESET && q->route->access != GC_FOR_RESETS) {

@@ -7,8 +7,18 @@
 #include "request.h"
 
 /* auth.c */
-extern const gc_rule_t gc_rules_signup[], gc_rules_send_otp[], gc_rules_verify_otp[];
-gc_handler_t gc_handle_signup, gc_handle_send_otp, gc_handle_verify_otp;
+extern const gc_rule_t gc_rules_signup[], gc_rules_send_otp[], gc_rules_forgot_password[],
+    gc_rules_verify_otp[];
+gc_handler_t gc_handle_signup, gc_handle_send_otp, gc_handle_forgot_password, gc_handle_verify_otp;
+
+/* password.c */
+extern const gc_rule_t gc_rules_login[], gc_rules_change_password[];
+gc_handler_t gc_handle_login, gc_handle_change_password;
+
+/* session.c */
+extern const gc_rule_t gc_rules_refresh[];
+gc_handler_t gc_handle_refresh, gc_handle_logout, gc_handle_sessions, gc_handle_session_end,
+    gc_handle_sessions_end;
 
 /* user.c */
 gc_handler_t gc_handle_me, gc_handle_me_delete;
@@ -37,6 +47,6 @@ gc_handler_t gc_handle_subscription_status, gc_handle_subscribe_pro, gc_handle_s
     gc_handle_stripe_webhook;
 
 /* operations.c */
-gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz;
+gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz, gc_handle_jwks;
 
 #endif

@@ -52,3 +52,11 @@ int gc_handle_readyz(gc_request_t *q)
                           json_pack("{s:s, s:s, s:s}", "status", ready ? "ok" : "unavailable",
                                     "postgres", postgres, "redis", redis));
 }
+
+/* The keys that others may verify access tokens with. */
+int gc_handle_jwks(gc_request_t *q)
+{
+    return q->service->jwks ? gc_answer_bytes(q, HTTP_OK, "application/jwk-set+json",
+                                              q->service->jwks, strlen(q->service->jwks))
+                            : gc_answer_failure(q, APR_ENOMEM);
+}

@@ -28,11 +28,12 @@ typedef struct gc_request_t {
     apr_pool_t *pool; /* the request's, or one that goes before it, when a stream begins */
     gc_service_t *service;
     const gc_route_t *route;
-    gc_token_t token; /* of GC_FOR_USERS and GC_FOR_RESETS */
-    gc_uuid_t room;   /* {room} of the pattern */
-    apr_int64_t id;   /* {id} of the pattern */
-    json_t *body;     /* that keeps the route's rules; NULL where it has none */
-    const char *raw;  /* the same as it came */
+    gc_token_t token;  /* of GC_FOR_USERS and GC_FOR_RESETS */
+    gc_uuid_t room;    /* {room} of the pattern */
+    gc_uuid_t session; /* {session} of the pattern */
+    apr_int64_t id;    /* {id} of the pattern */
+    json_t *body;      /* that keeps the route's rules; NULL where it has none */
+    const char *raw;   /* the same as it came */
     apr_size_t raw_len;
 } gc_request_t;
 

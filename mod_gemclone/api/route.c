@@ -12,10 +12,19 @@ const gc_route_t gc_routes[] = {
     {"GET",    "/",                         GC_FOR_ALL,   NULL,                     gc_handle_root,            "root"},
     {"GET",    "/healthz",                  GC_FOR_ALL,   NULL,                     gc_handle_healthz,         "healthz"},
     {"GET",    "/readyz",                   GC_FOR_ALL,   NULL,                     gc_handle_readyz,          "readyz"},
+    {"GET",    "/.well-known/jwks.json",    GC_FOR_ALL,   NULL,                     gc_handle_jwks,            "jwks"},
 
     {"POST",   "/auth/signup",              GC_FOR_ALL,   gc_rules_signup,          gc_handle_signup,          "auth_signup"},
     {"POST",   "/auth/send-otp",            GC_FOR_ALL,   gc_rules_send_otp,        gc_handle_send_otp,        "auth_send_otp"},
     {"POST",   "/auth/verify-otp",          GC_FOR_ALL,   gc_rules_verify_otp,      gc_handle_verify_otp,      "auth_verify_otp"},
+    {"POST",   "/auth/forgot-password",     GC_FOR_ALL,   gc_rules_forgot_password, gc_handle_forgot_password, "auth_forgot_password"},
+    {"POST",   "/auth/login",               GC_FOR_ALL,   gc_rules_login,           gc_handle_login,           "auth_login"},
+    {"POST",   "/auth/change-password",     GC_FOR_RESETS, gc_rules_change_password, gc_handle_change_password, "auth_change_password"},
+    {"POST",   "/auth/refresh",             GC_FOR_ALL,   gc_rules_refresh,         gc_handle_refresh,         "auth_refresh"},
+    {"POST",   "/auth/logout",              GC_FOR_USERS, NULL,                     gc_handle_logout,          "auth_logout"},
+    {"GET",    "/auth/sessions",            GC_FOR_USERS, NULL,                     gc_handle_sessions,        "auth_sessions"},
+    {"DELETE", "/auth/sessions",            GC_FOR_USERS, NULL,                     gc_handle_sessions_end,    "auth_sessions_end"},
+    {"DELETE", "/auth/sessions/{session}",  GC_FOR_USERS, NULL,                     gc_handle_session_end,     "auth_session_end"},
     {"POST",   "/auth/stream-ticket",       GC_FOR_USERS, gc_rules_stream_ticket,   gc_handle_stream_ticket,   "auth_stream_ticket"},
 
     {"GET",    "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me,              "user_me"},
@@ -58,6 +67,9 @@ static int read_variable(gc_request_t *q, const char *name, const char *value, a
 
     if (strncmp(name, "{room}", 6) == 0) {
         return gc_uuid_parse(&q->room, value, len) == APR_SUCCESS;
+    }
+    if (strncmp(name, "{session}", 9) == 0) {
+        return gc_uuid_parse(&q->session, value, len) == APR_SUCCESS;
     }
     if (len > 16 || gc_unit_integer(apr_pstrmemdup(q->pool, value, len), &number) != APR_SUCCESS
         || number <= 0) {

@@ -22,6 +22,45 @@ void gc_code_key(const void *secret, apr_size_t len, gc_hash_t *key)
     crypto_generichash(key->bytes, sizeof(key->bytes), secret, len, NULL, 0);
 }
 
+void gc_code_derive(const gc_hash_t *key, const char *use, gc_hash_t *derived)
+{
+    crypto_generichash(derived->bytes, sizeof(derived->bytes), (const unsigned char *)use,
+                       strlen(use), key->bytes, sizeof(key->bytes));
+}
+
+const unsigned char *gc_code_seal(apr_pool_t *pool, const gc_hash_t *key, const char *text,
+                                  apr_size_t *len)
+{
+    apr_size_t text_len = strlen(text);
+    unsigned char *sealed;
+
+    *len = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + text_len;
+    sealed = apr_palloc(pool, *len);
+    randombytes_buf(sealed, crypto_secretbox_NONCEBYTES);
+    crypto_secretbox_easy(sealed + crypto_secretbox_NONCEBYTES, (const unsigned char *)text,
+                          text_len, sealed, key->bytes);
+    return sealed;
+}
+
+apr_status_t gc_code_open(apr_pool_t *pool, const gc_hash_t *key, const unsigned char *sealed,
+                          apr_size_t len, const char **text)
+{
+    apr_size_t overhead = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
+    unsigned char *opened;
+
+    if (len < overhead) {
+        return GC_EINPUT;
+    }
+    opened = apr_pcalloc(pool, len - overhead + 1);
+    if (crypto_secretbox_open_easy(opened, sealed + crypto_secretbox_NONCEBYTES,
+                                   len - crypto_secretbox_NONCEBYTES, sealed, key->bytes)
+        != 0) {
+        return GC_EINPUT;
+    }
+    *text = (const char *)opened;
+    return APR_SUCCESS;
+}
+
 const char *gc_code_new(apr_pool_t *pool, int digits)
 {
     apr_uint32_t range = 1;

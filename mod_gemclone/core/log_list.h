@@ -18,6 +18,14 @@ X(GEM0007, WARNING, "a configuration that works, but seldom as meant")
 /* Accounts */
 X(GEM0101, INFO,    "a one-time code for a number; the code itself is not logged")
 X(GEM0102, INFO,    "a one-time code was refused: wrong, used, expired or after too many tries")
+X(GEM0103, INFO,    "a one-time code was handed over: to the SMS gateway, or into GemcloneOTPLog")
+X(GEM0104, WARNING, "a one-time code could not be handed over; the text tells whether it is tried again")
+X(GEM0105, ERR,     "the SMS gateway refuses GemcloneSMSKey, or its certificate was refused")
+X(GEM0106, ERR,     "the day's budget of one-time codes is used up: no more are sent")
+X(GEM0107, WARNING, "the SMS gateway could not be asked whether a one-time code is right")
+X(GEM0108, INFO,    "a password was refused: wrong, of no account, or after too many tries")
+X(GEM0109, NOTICE,  "a session was ended: its refresh token came a second time, so somebody has a copy")
+X(GEM0110, INFO,    "a limit of GemcloneLimit is used up for a number or an address")
 
 /* Postgres */
 X(GEM0201, ERR,     "Postgres cannot be reached; requests get 503 until it is back")

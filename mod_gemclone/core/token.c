@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Access tokens: JSON Web Tokens (RFC 7519), signed with HS256.
+ * Access tokens: JSON Web Tokens (RFC 7519).
  */
 #include "token.h"
 
@@ -35,6 +35,11 @@ static const char *random_id(apr_pool_t *pool)
     return sodium_bin2hex(text, 2 * sizeof(bytes) + 1, bytes, sizeof(bytes));
 }
 
+static jwt_alg_t algorithm_of(const gc_token_key_t *key)
+{
+    return key->public_pem ? jwt_str_alg(key->algorithm) : JWT_ALG_HS256;
+}
+
 apr_status_t gc_token_sign(apr_pool_t *pool, const gc_token_ring_t *ring, const gc_token_t *token,
                            const char **text)
 {
@@ -53,7 +58,7 @@ apr_status_t gc_token_sign(apr_pool_t *pool, const gc_token_ring_t *ring, const 
         || jwt_add_grant_int(jwt, "iat", (long)apr_time_sec(token->issued)) != 0
         || jwt_add_grant_int(jwt, "exp", (long)apr_time_sec(token->expires)) != 0
         || (token->scope == GC_TOKEN_RESET && jwt_add_grant(jwt, "scope", reset_scope) != 0)
-        || jwt_set_alg(jwt, JWT_ALG_HS256, key->secret, (int)key->len) != 0
+        || jwt_set_alg(jwt, algorithm_of(key), key->secret, (int)key->len) != 0
         || !(encoded = jwt_encode_str(jwt))) {
         return APR_EGENERAL;
     }
@@ -147,15 +152,24 @@ apr_status_t gc_token_verify(apr_pool_t *pool, const gc_token_ring_t *ring, cons
 {
     const gc_token_key_t *key;
     jwt_t *jwt;
+    int rv;
 
     if (strlen(text) > GC_TOKEN_MAX) {
         return GC_EINPUT;
     }
     key = choose_key(pool, ring, text);
-    if (!key || jwt_decode(&jwt, text, key->secret, (int)key->len) != 0) {
+    if (!key) {
+        return GC_EINPUT;
+    }
+    /* libjwt believes the token's own algorithm: what a public key has verified as if it were the
+     * key of an HMAC is told by that algorithm, below. */
+    rv = key->public_pem ? jwt_decode(&jwt, text, (const unsigned char *)key->public_pem,
+                                      (int)strlen(key->public_pem))
+                         : jwt_decode(&jwt, text, key->secret, (int)key->len);
+    if (rv != 0) {
         return GC_EINPUT;
     }
     own(pool, jwt);
-    return jwt_get_alg(jwt) == JWT_ALG_HS256 && read_claims(jwt, ring, now, token) ? APR_SUCCESS
-                                                                                   : GC_EINPUT;
+    return jwt_get_alg(jwt) == algorithm_of(key) && read_claims(jwt, ring, now, token) ? APR_SUCCESS
+                                                                                       : GC_EINPUT;
 }

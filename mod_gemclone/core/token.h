@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Access tokens: JSON Web Tokens (RFC 7519), signed with HS256.
+ * Access tokens: JSON Web Tokens (RFC 7519), signed with HS256, RS256 or ES256 (RFC 7518).
  */
 #ifndef GC_TOKEN_H
 #define GC_TOKEN_H
@@ -16,8 +16,10 @@
 
 typedef struct gc_token_key_t {
     const char *kid;
-    const unsigned char *secret;
+    const char *algorithm;       /* "HS256", "RS256" or "ES256" */
+    const unsigned char *secret; /* the key, or a private key in PEM */
     apr_size_t len;
+    const char *public_pem; /* its public half; NULL with HS256 */
 } gc_token_key_t;
 
 /* The keys of a site. The first signs; all verify, so that a key can be rolled:
@@ -42,9 +44,9 @@ typedef struct gc_token_t {
 GC_MUST_CHECK apr_status_t gc_token_sign(apr_pool_t *pool, const gc_token_ring_t *ring,
                                          const gc_token_t *token, const char **text);
 
-/* Verifies signature, algorithm, issuer and times. The algorithm is HS256
- * whatever the token says; kid only chooses among our keys. GC_EINPUT: not a
- * good token, for a reason that is nobody's business. */
+/* Verifies signature, algorithm, issuer and times. The algorithm is the key's, whatever the token
+ * says; kid only chooses among our keys. GC_EINPUT: not a good token, for a reason that is nobody's
+ * business. */
 GC_MUST_CHECK apr_status_t gc_token_verify(apr_pool_t *pool, const gc_token_ring_t *ring,
                                            const char *text, apr_time_t now, gc_token_t *token);
 

@@ -22,6 +22,16 @@ apr_status_t gc_uuid_parse(gc_uuid_t *uuid, const char *text, apr_size_t len)
     return APR_SUCCESS;
 }
 
+gc_uuid_t gc_uuid_new(void)
+{
+    gc_uuid_t uuid;
+
+    randombytes_buf(uuid.bytes, sizeof(uuid.bytes));
+    uuid.bytes[6] = (unsigned char)((uuid.bytes[6] & 0x0f) | 0x40);
+    uuid.bytes[8] = (unsigned char)((uuid.bytes[8] & 0x3f) | 0x80);
+    return uuid;
+}
+
 const char *gc_uuid_text(apr_pool_t *pool, const gc_uuid_t *uuid)
 {
     static const unsigned char groups[] = {4, 2, 2, 2, 6};

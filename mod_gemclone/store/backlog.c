@@ -82,7 +82,8 @@ void gc_backlog_counts(const gc_backlog_t *backlog, gc_backlog_counts_t *counts)
     counts->oldest = READ(c->oldest);
     counts->counted = READ(c->counted);
     counts->otps = READ(c->otps);
-    counts->otp_tries = READ(c->otp_tries);
+    counts->limits = READ(c->limits);
+    counts->sessions = READ(c->sessions);
     counts->keys = READ(c->keys);
     counts->tickets = READ(c->tickets);
     counts->freed = READ(c->freed);
@@ -118,8 +119,8 @@ void gc_backlog_note_events(gc_backlog_t *backlog, apr_int64_t events, apr_int64
 
 static void add_removed(slot_t *slot, const gc_db_result_t *rows)
 {
-    apr_int64_t *members[] = {&slot->counts.otps, &slot->counts.otp_tries, &slot->counts.keys,
-                              &slot->counts.tickets, &slot->counts.freed};
+    apr_int64_t *members[] = {&slot->counts.otps, &slot->counts.limits,  &slot->counts.sessions,
+                              &slot->counts.keys, &slot->counts.tickets, &slot->counts.freed};
     int i;
 
     for (i = 0; i < (int)(sizeof(members) / sizeof(members[0])); i++) {
@@ -138,7 +139,7 @@ apr_status_t gc_backlog_sweep(gc_backlog_t *backlog, gc_db_t *db, apr_pool_t *po
     rv = gc_db_run(db, pool, GC_SQL_SWEEP, &params, &rows);
     if (rv == APR_SUCCESS && gc_db_rows(rows) == 1) {
         add_removed(backlog->slot, rows);
-        *more = gc_db_bool(rows, 0, 5);
+        *more = gc_db_bool(rows, 0, 6);
         WRITE(backlog->slot->counts.swept, apr_time_now());
     }
     return rv;

@@ -23,7 +23,7 @@ typedef struct gc_backlog_counts_t {
     apr_int64_t owed, generating, due; /* due: those that a process may take at once */
     apr_interval_time_t oldest;        /* how long the one that is due for longest has been */
     apr_time_t counted;                /* 0: never yet */
-    apr_int64_t otps, otp_tries, keys, tickets, freed;
+    apr_int64_t otps, limits, sessions, keys, tickets, freed;
     apr_time_t swept; /* 0: never yet */
     apr_int64_t events,
         failing; /* Stripe's that are not worked off, and those of them that have failed */

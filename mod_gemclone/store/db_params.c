@@ -34,7 +34,7 @@ void gc_db_add_bytes(gc_db_params_t *params, const void *bytes, apr_size_t len)
 
 void gc_db_add_uuid(gc_db_params_t *params, const gc_uuid_t *uuid)
 {
-    add(params, (const char *)uuid->bytes, sizeof(uuid->bytes), 1);
+    add(params, uuid ? (const char *)uuid->bytes : NULL, sizeof(uuid->bytes), 1);
 }
 
 void gc_db_add_int(gc_db_params_t *params, apr_int64_t number)

@@ -3,26 +3,31 @@
  */
 #include "otp.h"
 
-apr_status_t gc_otp_issue(gc_db_t *db, apr_pool_t *pool, const char *e164, const char *purpose,
-                          const gc_hash_t *code, apr_interval_time_t lifetime, int *known)
+apr_status_t gc_otp_issue(gc_db_t *db, apr_pool_t *pool, const gc_otp_t *otp,
+                          const gc_limit_uses_t *uses, int *known, gc_refusal_t *refusal)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
 
-    gc_db_add_text(&params, e164);
-    gc_db_add_text(&params, purpose);
-    gc_db_add_bytes(&params, code->bytes, sizeof(code->bytes));
-    gc_db_add_interval(&params, lifetime);
+    gc_db_add_text(&params, otp->e164);
+    gc_db_add_text(&params, otp->purpose);
+    gc_db_add_bytes(&params, otp->hash ? otp->hash->bytes : NULL, GC_HASH_BYTES);
+    gc_db_add_interval(&params, otp->lifetime);
+    gc_db_add_text(&params, otp->site);
+    gc_db_add_bytes(&params, otp->sealed, otp->sealed_len);
+    gc_db_add_int_or_null(&params, otp->budget);
+    gc_limits_add(&params, pool, uses);
     rv = gc_db_run(db, pool, GC_SQL_OTP_ISSUE, &params, &rows);
     if (rv == APR_SUCCESS) {
-        *known = gc_db_text(rows, 0, 0) != NULL;
+        *known = gc_db_bool(rows, 0, 0);
+        gc_refusal_read(rows, 1, refusal);
     }
     return rv;
 }
 
 apr_status_t gc_otp_verify(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt,
-                           gc_uuid_t *session, gc_uuid_t *user)
+                           gc_uuid_t *user, gc_refusal_t *refusal)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -30,17 +35,35 @@ apr_status_t gc_otp_verify(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *at
 
     gc_db_add_text(&params, attempt->e164);
     gc_db_add_text(&params, attempt->purpose);
-    gc_db_add_bytes(&params, attempt->code->bytes, sizeof(attempt->code->bytes));
-    gc_db_add_int(&params, attempt->tries);
-    gc_db_add_interval(&params, attempt->window);
-    gc_db_add_bytes(&params, attempt->refresh ? attempt->refresh->bytes : NULL, GC_HASH_BYTES);
+    gc_db_add_bytes(&params, attempt->code->bytes, GC_HASH_BYTES);
+    gc_limits_add(&params, pool, &attempt->uses);
+    gc_session_add(&params, &attempt->session);
     rv = gc_db_run(db, pool, GC_SQL_OTP_VERIFY, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    gc_refusal_read(rows, 1, refusal);
+    *user = gc_db_uuid(rows, 0, 0);
+    return gc_db_text(rows, 0, 0) ? APR_SUCCESS : GC_ENOENT;
+}
+
+apr_status_t gc_otp_confirm(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt,
+                            gc_uuid_t *user)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_text(&params, attempt->e164);
+    gc_db_add_text(&params, attempt->purpose);
+    gc_limits_add_names(&params, pool, &attempt->uses);
+    gc_session_add(&params, &attempt->session);
+    rv = gc_db_run(db, pool, GC_SQL_OTP_CONFIRM, &params, &rows);
     if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
         return GC_ENOENT;
     }
     if (rv == APR_SUCCESS) {
-        *session = gc_db_uuid(rows, 0, 0);
-        *user = gc_db_uuid(rows, 0, 1);
+        *user = gc_db_uuid(rows, 0, 0);
     }
     return rv;
 }

@@ -16,9 +16,44 @@ READ(USER_GET,
 
 WRITE(USER_DELETE, "DELETE FROM gemclone.users WHERE id = $1 RETURNING id")
 
+/* limit.c */
+WRITE(LIMITS_TAKE, "SELECT kind, ends FROM gemclone.limits_take($1, $2, $3, $4)")
+
 /* otp.c */
-WRITE(OTP_ISSUE,  "SELECT gemclone.otp_issue($1, $2, $3, $4)")
-WRITE(OTP_VERIFY, "SELECT session_id, user_id FROM gemclone.otp_verify($1, $2, $3, $4, $5, $6)")
+WRITE(OTP_ISSUE,
+  "SELECT known, refused, ends FROM gemclone.otp_issue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+WRITE(OTP_VERIFY,
+  "SELECT user_id, refused, ends FROM gemclone.otp_verify("
+  "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
+WRITE(OTP_CONFIRM,
+  "SELECT user_id FROM gemclone.otp_confirm($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+
+/* delivery.c */
+WRITE(DELIVERIES_CLAIM,
+  "SELECT id, e164, purpose, sealed, fence, tries, expires_at, spent "
+  "FROM gemclone.deliveries_claim($1, $2, $3, $4, $5)")
+WRITE(DELIVERY_END, "DELETE FROM gemclone.deliveries WHERE id = $1 AND fence = $2")
+WRITE(DELIVERY_PUT_OFF,
+  "UPDATE gemclone.deliveries SET due_at = now() + $3, fence = fence + 1, is_out = false "
+  "WHERE id = $1 AND fence = $2")
+
+/* password.c */
+WRITE(PASSWORD_TRY,
+  "SELECT user_id, e164, password_hash, refused, ends FROM gemclone.password_try($1, $2, $3, $4, $5, $6)")
+WRITE(PASSWORD_ACCEPT,
+  "SELECT user_id FROM gemclone.password_accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+WRITE(PASSWORD_SET, "SELECT gemclone.password_set($1, $2, $3, $4, $5)")
+
+/* session.c */
+WRITE(SESSION_REFRESH,
+  "SELECT outcome, user_id FROM gemclone.session_refresh($1, $2, $3, $4, $5, $6, $7)")
+READ(SESSION_LIST,
+  "SELECT id, created_at, used_at, expires_at, client FROM gemclone.sessions "
+  "WHERE user_id = $1 AND purpose = 'login' AND expires_at > now() ORDER BY used_at DESC, id")
+WRITE(SESSION_END, "DELETE FROM gemclone.sessions WHERE user_id = $1 AND id = $2")
+WRITE(SESSIONS_END, "DELETE FROM gemclone.sessions WHERE user_id = $1")
+READ(SESSIONS_ENDED,
+  "SELECT id, until FROM gemclone.sessions_ended WHERE ended_at > now() - $1::interval AND until > now()")
 
 /* chatroom.c */
 WRITE(CHATROOM_CREATE,
@@ -143,5 +178,5 @@ READ(SUBSCRIPTION_GET,
 /* backlog.c, sweep.c */
 READ(JOBS_COUNT,
   "SELECT owed, generating, due, (extract(epoch FROM oldest) * 1000000)::bigint FROM gemclone.jobs_count($1)")
-WRITE(SWEEP, "SELECT otps, otp_tries, keys, tickets, freed, more FROM gemclone.sweep($1)")
+WRITE(SWEEP, "SELECT otps, limits, sessions, keys, tickets, freed, more FROM gemclone.sweep($1)")
 /* clang-format on */

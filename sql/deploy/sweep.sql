@@ -10,12 +10,13 @@ BEGIN;
 -- an earlier reply of their room which is not owed any more (somebody has deleted its job by hand).
 -- more: there was more than p_most of something.
 CREATE FUNCTION gemclone.sweep(p_most integer)
-RETURNS TABLE (otps bigint, otp_tries bigint, keys bigint, tickets bigint, freed bigint, more boolean)
+RETURNS TABLE (otps bigint, limits bigint, sessions bigint, keys bigint, tickets bigint, freed bigint, more boolean)
 LANGUAGE plpgsql
 -- Small parts of tables that may be large.
 SET enable_seqscan = off AS $$
 DECLARE
     forgotten bigint;
+    gone bigint;
 BEGIN
     -- The number is this function's own, as good as any other.
     IF NOT pg_try_advisory_xact_lock(7164893321) THEN
@@ -26,10 +27,22 @@ BEGIN
         SELECT p.ctid FROM gemclone.otps p WHERE p.expires_at < now()
         LIMIT p_most FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS otps = ROW_COUNT;
-    DELETE FROM gemclone.otp_tries o WHERE o.ctid = ANY (ARRAY(
-        SELECT p.ctid FROM gemclone.otp_tries p WHERE p.window_ends < now()
+    -- Of sites that nobody works for.
+    DELETE FROM gemclone.deliveries d WHERE d.ctid = ANY (ARRAY(
+        SELECT p.ctid FROM gemclone.deliveries p WHERE p.expires_at < now()
         LIMIT p_most FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS otp_tries = ROW_COUNT;
+    DELETE FROM gemclone.limits l WHERE l.ctid = ANY (ARRAY(
+        SELECT p.ctid FROM gemclone.limits p WHERE p.window_ends < now()
+        LIMIT p_most FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS limits = ROW_COUNT;
+    DELETE FROM gemclone.sessions s WHERE s.ctid = ANY (ARRAY(
+        SELECT p.ctid FROM gemclone.sessions p WHERE p.expires_at < now()
+        LIMIT p_most FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS sessions = ROW_COUNT;
+    DELETE FROM gemclone.sessions_ended e WHERE e.ctid = ANY (ARRAY(
+        SELECT p.ctid FROM gemclone.sessions_ended p WHERE p.until < now()
+        LIMIT p_most FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS gone = ROW_COUNT;
     DELETE FROM gemclone.idempotency i WHERE i.ctid = ANY (ARRAY(
         SELECT p.ctid FROM gemclone.idempotency p WHERE p.created_at < now() - interval '24 hours'
         LIMIT p_most FOR UPDATE SKIP LOCKED));
@@ -53,7 +66,7 @@ BEGIN
         LIMIT p_most FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS forgotten = ROW_COUNT;
     freed := freed + forgotten;
-    more := greatest(otps, otp_tries, keys, tickets, freed) >= p_most;
+    more := greatest(otps, limits, sessions, gone, keys, tickets, freed) >= p_most;
     RETURN NEXT;
 END
 $$;

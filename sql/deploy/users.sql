@@ -10,12 +10,14 @@ CREATE TABLE gemclone.users (
     name          text,
     tier          text        NOT NULL DEFAULT 'basic' CHECK (tier IN ('basic', 'pro')),
     paid_until    timestamptz,
+    password_hash text,
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
 COMMENT ON COLUMN gemclone.users.e164 IS 'the number in E.164, by which an account is found';
 COMMENT ON COLUMN gemclone.users.mobile_number IS 'the number as it was written at signup, as clients get it back';
 
+COMMENT ON COLUMN gemclone.users.password_hash IS 'Argon2id, with its salt and cost; NULL: none was set';
 COMMENT ON COLUMN gemclone.users.tier IS 'the admin''s to set: pro whatever is paid for';
 COMMENT ON COLUMN gemclone.users.paid_until IS 'until when a subscription makes the account pro; infinity: until it is told to be over';
 

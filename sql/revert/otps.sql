@@ -2,7 +2,8 @@
 
 BEGIN;
 
-DROP FUNCTION gemclone.otp_verify, gemclone.otp_issue;
-DROP TABLE gemclone.otp_tries, gemclone.otps;
+DROP FUNCTION gemclone.otp_confirm, gemclone.otp_verify, gemclone.otp_accept,
+    gemclone.deliveries_claim, gemclone.otp_issue;
+DROP TABLE gemclone.deliveries, gemclone.otps;
 
 COMMIT;

@@ -3,10 +3,11 @@
 BEGIN;
 
 SELECT e164, purpose, code_hash, expires_at FROM gemclone.otps WHERE false;
-SELECT e164, tries, window_ends FROM gemclone.otp_tries WHERE false;
-SELECT 1 / has_function_privilege('gemclone',
-    'gemclone.otp_issue(text, text, bytea, interval)', 'EXECUTE')::int;
-SELECT 1 / has_function_privilege('gemclone',
-    'gemclone.otp_verify(text, text, bytea, integer, interval, bytea)', 'EXECUTE')::int;
+SELECT id, site, e164, purpose, sealed, due_at, expires_at, fence, tries, is_out FROM gemclone.deliveries WHERE false;
+SELECT 1 / (count(*) = 5)::int
+FROM pg_proc p
+WHERE p.pronamespace = 'gemclone'::regnamespace
+  AND p.proname IN ('otp_issue', 'deliveries_claim', 'otp_accept', 'otp_verify', 'otp_confirm')
+  AND has_function_privilege('gemclone', p.oid, 'EXECUTE');
 
 ROLLBACK;

@@ -2,6 +2,6 @@
 
 BEGIN;
 
-SELECT id, e164, mobile_number, name, tier, paid_until, created_at FROM gemclone.users WHERE false;
+SELECT id, e164, mobile_number, name, tier, paid_until, password_hash, created_at FROM gemclone.users WHERE false;
 
 ROLLBACK;

@@ -43,7 +43,7 @@ subtest 'tokens' => sub {
     is_deeply [sort keys %$json], [qw(access_token expires_in message refresh_token token_type)], 'the members';
     is $json->{token_type}, 'bearer', 'the type';
     is $json->{expires_in}, 1800, 'the lifetime';
-    like $json->{refresh_token}, qr/\A[\w-]{43}\z/, 'the refresh token has 256 bits';
+    like $json->{refresh_token}, qr/\A[\w-]{86}\z/, 'the refresh token has its session, 256 bits and a tag';
 
     my ($header, $claims) = Gemclone::Token->parts($json->{access_token});
     is_deeply $header, {alg => 'HS256', typ => 'JWT', kid => 'dev'}, 'the header';

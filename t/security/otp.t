@@ -19,7 +19,7 @@ my %HOSTS = (
     'window.test' => ['GemcloneOTPReveal On', 'GemcloneOTPLifetime 2s', 'GemcloneOTPWindow 2s', 'GemcloneOTPTries 2'],
     'four.test'   => ['GemcloneOTPReveal On', 'GemcloneOTPLength 4'],
     'eight.test'  => ['GemcloneOTPReveal On', 'GemcloneOTPLength 8'],
-    'other.test'  => ['GemcloneOTPKey file:other.key'],
+    'other.test'  => ['GemcloneOTPKey file:other.key', 'GemcloneSite other'],
 );
 
 my $dir = temp_dir;
@@ -50,6 +50,7 @@ sub _verification ($number, $otp, %opt) {
 
 # The code that was delivered last.
 sub delivered ($number) {
+    eventually(sub { !$dbh->selectrow_array('SELECT count(*) FROM gemclone.deliveries') });
     my @lines = grep {/ \Q$number\E /} split /\n/, $log->slurp;
     return (split / /, $lines[-1] // '')[-1];
 }
@@ -64,7 +65,7 @@ sub new_number () {
 sub wrong ($otp, $by = 1) { return sprintf '%0*d', length $otp, ($otp + $by) % 10**length $otp }
 
 sub tries ($number) {
-    return ($dbh->selectrow_array('SELECT tries FROM gemclone.otp_tries WHERE e164 = ?', {}, $number))[0];
+    return ($dbh->selectrow_array('SELECT count FROM gemclone.limits WHERE kind = ?::text AND subject = ?', {}, 'otp-try', $number))[0];
 }
 
 my $REFUSAL = do {
@@ -79,10 +80,12 @@ subtest 'delivery' => sub {
     my $json = answer_ok(send_otp($number), 200, 'a code is sent');
     is_deeply [keys %$json], ['message'], 'and not shown';
     is $log->stat->mode & 07777, 0600, 'the file is its owner\'s alone';
+    delivered($number);
     like $log->slurp, qr/^$TIME \Q$number\E login \d{6}\n/m, 'it holds time, number, purpose and code';
     my $otp = delivered($number);
     answer_ok verify($number, $otp), 200, 'which is good';
     send_otp($number, purpose => 'reset_password');
+    delivered($number);
     like $log->slurp, qr/ \Q$number\E reset_password \d{6}\n\z/, 'another purpose is told';
 };
 
@@ -149,7 +152,7 @@ subtest 'five tries' => sub {
     same_answer verify($written, delivered($number), purpose => 'reset_password'), $REFUSAL,
         'nor another way to write the number';
     send_otp($number);
-    $dbh->do('UPDATE gemclone.otp_tries SET window_ends = now() WHERE e164 = ?', {}, $number);
+    $dbh->do('UPDATE gemclone.limits SET window_ends = now() WHERE subject = ?', {}, $number);
     answer_ok verify($number, delivered($number)), 200, 'the next window does';
 };
 

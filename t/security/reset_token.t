@@ -32,7 +32,7 @@ is $claims->{scope}, 'reset_password', 'the token says what it is for';
 is $claims->{exp} - $claims->{iat}, 600, 'and is good for ten minutes';
 
 problem_ok $resetter->request(
-    $_->[0] => $_->[1] =~ s/\{room\}/$room/r =~ s/\{id\}/$id/r,
+    $_->[0] => $_->[1] =~ s/\{(?:room|session)\}/$room/r =~ s/\{id\}/$id/r,
     $BODY{$_->[0]}
     ),
     403, "$_->[0] $_->[1]"

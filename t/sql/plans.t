@@ -57,9 +57,13 @@ my $ROWS = <<~'SQL';
         SELECT r.id, 2 * i + k, CASE k WHEN 1 THEN 2 * i END, CASE k WHEN 1 THEN 'gemini' ELSE 'user' END, 'done', 'x', 2
         FROM generate_series(1, :MESSAGES / 2) i JOIN r ON r.n = i % :ROOMS, generate_series(0, 1) k;
     SELECT setval('gemclone.message_id', 3 * :MESSAGES);
-    INSERT INTO gemclone.sessions (user_id, purpose) SELECT id, 'login' FROM u, generate_series(1, 3);
+    INSERT INTO gemclone.sessions (id, user_id, purpose, access_until, expires_at, ends_at)
+        SELECT gen_random_uuid(), id, 'login', now(), now() + interval '1 day', now() + interval '1 day'
+        FROM u, generate_series(1, 3);
+    INSERT INTO gemclone.sessions_ended SELECT id, now() + interval '1 day', now() - interval '1 hour' FROM u;
+    INSERT INTO gemclone.deliveries (site, e164, purpose, expires_at) SELECT 'another', e164, 'login', now() + interval '1 day' FROM gemclone.users;
     INSERT INTO gemclone.otps SELECT e164, 'login', '\x00', now() FROM gemclone.users;
-    INSERT INTO gemclone.otp_tries SELECT e164, 1, now() FROM gemclone.users;
+    INSERT INTO gemclone.limits SELECT 'otp-try', e164, 1, now() FROM gemclone.users;
     INSERT INTO gemclone.usage (user_id, day, prompts) SELECT id, current_date - i, 3 FROM u, generate_series(0, 4) i;
     INSERT INTO gemclone.idempotency SELECT id, 'key-' || i, '\x00', '{}' FROM u, generate_series(1, 3) i;
     INSERT INTO gemclone.tickets
@@ -151,7 +155,7 @@ fill;
 my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
     WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
 cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
-is_deeply [sort keys %BIG], [qw(chatrooms checkouts customers idempotency jobs messages otp_tries otps reversals sessions stripe_events subscriptions
+is_deeply [sort keys %BIG], [qw(chatrooms checkouts customers deliveries idempotency jobs limits messages otps reversals sessions sessions_ended stripe_events subscriptions
     tickets usage users)],
     'and every table is big';
 

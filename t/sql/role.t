@@ -49,7 +49,7 @@ my @DENIED = (
     'ANALYZE gemclone.users',
 );
 my %ROWS
-    = map { ("gemclone.$_" => 'arwd') } qw(users sessions otps otp_tries chatrooms messages usage idempotency jobs tickets
+    = map { ("gemclone.$_" => 'arwd') } qw(users sessions sessions_ended limits otps deliveries chatrooms messages usage idempotency jobs tickets
     customers checkouts subscriptions reversals stripe_events);
 
 plan tests => 8 + @DENIED, need 'gemclone';

@@ -26,23 +26,23 @@ sub count ($table) { return $dbh->selectrow_array("SELECT count(*) FROM gemclone
 # {name => number} of ours in ?auto.
 sub status () { return {$stack->client->get('/server-status?auto')->body =~ /^Gemclone(\w+): (-?\d+)$/mg} }
 
-subtest 'codes, tries, keys and tickets' => sub {
+subtest 'codes, limits, keys and tickets' => sub {
     my $room = $user->room;
     $user->send($room, 'Hello', 'Idempotency-Key' => 'mine');
     my $reply = $user->messages($room)->[-1]{id};
     $user->wait_reply($room, $reply);
     $user->post('/auth/stream-ticket', {message_id => $reply});
     $user->otp($user->user->{mobile_number});
-    my @kept = map { count($_) } qw(otps otp_tries idempotency tickets);
+    my @kept = map { count($_) } qw(otps limits idempotency tickets);
     $dbh->do(q{INSERT INTO gemclone.otps SELECT '+1999' || i, 'login', '\x00', now() - interval '1 s' FROM generate_series(1, ?) i}, {}, MANY);
-    $dbh->do(q{INSERT INTO gemclone.otp_tries SELECT '+1999' || i, 1, now() - interval '1 s' FROM generate_series(1, ?) i}, {}, MANY);
+    $dbh->do(q{INSERT INTO gemclone.limits SELECT 'otp-try', '+1999' || i, 1, now() - interval '1 s' FROM generate_series(1, ?) i}, {}, MANY);
     $dbh->do(q{INSERT INTO gemclone.idempotency SELECT ?, 'k' || i, '\x00', '{}', now() - interval '24 h 1 s' FROM generate_series(1, ?) i}, {}, $id, MANY);
     $dbh->do(q{INSERT INTO gemclone.tickets SELECT decode(md5(i::text), 'hex'), ?, ?, ?, now() - interval '1 s' FROM generate_series(1, ?) i}, {}, $id, $room, $reply, MANY);
-    ok eventually(sub { !grep { count($_) > 100 } qw(otps otp_tries idempotency tickets) }, 30), 'what is past goes';
+    ok eventually(sub { !grep { count($_) > 100 } qw(otps limits idempotency tickets) }, 30), 'what is past goes';
     sleep 1.5;
-    is_deeply [map { count($_) } qw(otps otp_tries idempotency tickets)], \@kept, 'what is not stays';
+    is_deeply [map { count($_) } qw(otps limits idempotency tickets)], \@kept, 'what is not stays';
     my $is = status;
-    is_deeply [map { $is->{"Swept$_"} >= MANY } qw(Codes Tries Keys Tickets)], [1, 1, 1, 1], 'the status page counts them';
+    is_deeply [map { $is->{"Swept$_"} >= MANY } qw(Codes Limits Keys Tickets)], [1, 1, 1, 1], 'the status page counts them';
     is $user->post("/message/$room", {content => 'Hello'}, 'Idempotency-Key' => 'mine')->json->{reply}{id}, $reply,
         'a key of today is honoured as ever';
 };
