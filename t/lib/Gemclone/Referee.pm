@@ -8,7 +8,7 @@ use File::Temp ();
 use Gemclone::Paths qw(top);
 
 # What clients would take from the environment: other servers than the stand-in, keys, notices and telemetry.
-my $MEDDLING = qr/_proxy\z|\A(?:GEMINI|GOOGLE|STRIPE)_/i;
+my $MEDDLING = qr/_proxy\z|\A(?:GEMINI|GOOGLE|STRIPE|TWILIO)_/i;
 
 # Runs that program of t/referee with these arguments; returns what is to be the exit status.
 sub run ($class, $program, @arguments) {
