@@ -180,23 +180,30 @@ static int answer_asked(gc_request_t *q, gc_entry_t *entry, const gc_sign_in_t *
                                          : gc_answer_failure(q, sign_in->outcome);
 }
 
-/* The try is counted first; then the gateway is asked, whether or not there is a code: the time
- * that it takes is not to tell. */
+/* Longer than any code of Verify's: it is right for nobody. */
+#define NO_CODE "0000000000"
+
+/* The try is counted first; then the gateway is asked, whether or not there is a code for this
+ * purpose: the time that it takes is not to tell. What is right would be used up by being asked
+ * for, so the code itself is shown only where that is meant. */
 static int ask_gateway(gc_request_t *q, gc_otp_try_t *attempt, gc_entry_t *entry)
 {
     gc_courier_t *courier = __atomic_load_n(&q->service->courier, __ATOMIC_ACQUIRE);
     gc_refusal_t refusal;
     apr_status_t rv;
+    int is_open;
 
     if (!courier) {
         return gc_answer_crowded(q);
     }
-    rv = gc_limits_take(q->service->db, q->pool, &attempt->uses, &refusal);
+    rv = gc_otp_ask(q->service->db, q->pool, attempt, &is_open, &refusal);
     if (rv != APR_SUCCESS || refusal.is_refused) {
         return rv != APR_SUCCESS ? gc_answer_failure(q, rv) : refuse_code(q, &refusal);
     }
     return gc_request_sign_in(
-        q, entry, gc_sign_in_by_gateway(courier, attempt, gc_request_text(q, "otp")), answer_asked);
+        q, entry,
+        gc_sign_in_by_gateway(courier, attempt, is_open ? gc_request_text(q, "otp") : NO_CODE),
+        answer_asked);
 }
 
 int gc_handle_verify_otp(gc_request_t *q)

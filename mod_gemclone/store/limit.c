@@ -56,19 +56,3 @@ void gc_refusal_read(const gc_db_result_t *rows, int column, gc_refusal_t *refus
     refusal->kind = kind ? gc_limit_of(kind) : GC_LIMITS;
     refusal->ends = gc_db_time(rows, 0, column + 1);
 }
-
-apr_status_t gc_limits_take(gc_db_t *db, apr_pool_t *pool, const gc_limit_uses_t *uses,
-                            gc_refusal_t *refusal)
-{
-    gc_db_params_t params = {0};
-    gc_db_result_t *rows;
-    apr_status_t rv;
-
-    memset(refusal, 0, sizeof(*refusal));
-    gc_limits_add(&params, pool, uses);
-    rv = gc_db_run(db, pool, GC_SQL_LIMITS_TAKE, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) > 0) {
-        gc_refusal_read(rows, 0, refusal);
-    }
-    return rv;
-}

@@ -35,10 +35,6 @@ void gc_limits_use(gc_limit_uses_t *uses, gc_limit_e kind, const char *subject, 
 void gc_limits_add_names(gc_db_params_t *params, apr_pool_t *pool, const gc_limit_uses_t *uses);
 void gc_limits_add(gc_db_params_t *params, apr_pool_t *pool, const gc_limit_uses_t *uses);
 
-/* Takes them by themselves. */
-GC_MUST_CHECK apr_status_t gc_limits_take(gc_db_t *db, apr_pool_t *pool,
-                                          const gc_limit_uses_t *uses, gc_refusal_t *refusal);
-
 /* Of the columns `refused` and the next one, `ends`. */
 void gc_refusal_read(const gc_db_result_t *rows, int column, gc_refusal_t *refusal);
 

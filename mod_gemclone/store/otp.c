@@ -47,6 +47,24 @@ apr_status_t gc_otp_verify(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *at
     return gc_db_text(rows, 0, 0) ? APR_SUCCESS : GC_ENOENT;
 }
 
+apr_status_t gc_otp_ask(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt, int *is_open,
+                        gc_refusal_t *refusal)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_text(&params, attempt->e164);
+    gc_db_add_text(&params, attempt->purpose);
+    gc_limits_add(&params, pool, &attempt->uses);
+    rv = gc_db_run(db, pool, GC_SQL_OTP_ASK, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        *is_open = gc_db_bool(rows, 0, 0);
+        gc_refusal_read(rows, 1, refusal);
+    }
+    return rv;
+}
+
 apr_status_t gc_otp_confirm(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt,
                             gc_uuid_t *user)
 {

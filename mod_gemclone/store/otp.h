@@ -37,8 +37,12 @@ typedef struct gc_otp_try_t {
 GC_MUST_CHECK apr_status_t gc_otp_verify(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt,
                                          gc_uuid_t *user, gc_refusal_t *refusal);
 
-/* The gateway, who knows the code, has said that it is right. The try was taken before it was asked
- * (gc_limits_take). GC_ENOENT: there is no such code, or another request has used it up. */
+/* The same in two steps, for codes that only the gateway knows. First the try is counted; *is_open:
+ * there is a code for this purpose that the gateway may know. */
+GC_MUST_CHECK apr_status_t gc_otp_ask(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *attempt,
+                                      int *is_open, gc_refusal_t *refusal);
+
+/* Then, if it has said that the code is right. GC_ENOENT: another request has used it up. */
 GC_MUST_CHECK apr_status_t gc_otp_confirm(gc_db_t *db, apr_pool_t *pool,
                                           const gc_otp_try_t *attempt, gc_uuid_t *user);
 

@@ -16,15 +16,13 @@ READ(USER_GET,
 
 WRITE(USER_DELETE, "DELETE FROM gemclone.users WHERE id = $1 RETURNING id")
 
-/* limit.c */
-WRITE(LIMITS_TAKE, "SELECT kind, ends FROM gemclone.limits_take($1, $2, $3, $4)")
-
 /* otp.c */
 WRITE(OTP_ISSUE,
   "SELECT known, refused, ends FROM gemclone.otp_issue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 WRITE(OTP_VERIFY,
   "SELECT user_id, refused, ends FROM gemclone.otp_verify("
   "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
+WRITE(OTP_ASK, "SELECT is_open, refused, ends FROM gemclone.otp_ask($1, $2, $3, $4, $5, $6)")
 WRITE(OTP_CONFIRM,
   "SELECT user_id FROM gemclone.otp_confirm($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 

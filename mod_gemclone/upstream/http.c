@@ -448,6 +448,7 @@ static CURLcode set_request(gc_http_call_t *call, const gc_http_request_t *reque
 
     SET(call, code, CURLOPT_URL, request->url);
     SET(call, code, CURLOPT_HTTPHEADER, call->headers);
+    SET(call, code, CURLOPT_FRESH_CONNECT, request->is_once ? 1L : 0L);
     SET(call, code, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(request->timeouts.connect));
     if (request->method == GC_HTTP_POST) {
         SET(call, code, CURLOPT_POST, 1L);
@@ -756,7 +757,8 @@ const char *gc_loop_http_header(gc_http_call_t *call, const char *name)
 {
     struct curl_header *header;
 
-    return call->easy && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
+    return call->easy
+                   && curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK
                ? header->value
                : NULL;
 }

@@ -63,6 +63,8 @@ typedef struct {
     apr_size_t body_length;
     gc_http_timeouts_t timeouts;
     apr_off_t max_bytes; /* of the answer's body; 0: unbounded */
+    int is_once; /* it must not arrive twice: never on a connection that was used before, on which
+                    libcurl sends it again by itself if that breaks before an answer */
 } gc_http_request_t;
 
 typedef enum {

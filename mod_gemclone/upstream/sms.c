@@ -225,6 +225,7 @@ void gc_sms_send(gc_http_request_t *request, apr_pool_t *pool, const gc_sms_sett
         const char *const fields[] = {"To", message->e164, "Channel", "sms", NULL};
 
         make_twilio(request, pool, settings, verify_path(pool, settings, "/Verifications"), fields);
+        request->is_once = 1;
     } else {
         const char *const fields[] = {"To",
                                       message->e164,
@@ -238,6 +239,7 @@ void gc_sms_send(gc_http_request_t *request, apr_pool_t *pool, const gc_sms_sett
             request, pool, settings,
             apr_pstrcat(pool, "/2010-04-01/Accounts/", settings->account, "/Messages.json", NULL),
             fields);
+        request->is_once = 1;
     }
 }
 

@@ -164,8 +164,23 @@ BEGIN
 END
 $$;
 
--- What follows when the gateway, who knows the code, has said yes; the try was counted before it was
--- asked. No row: there is no such code, or another request has used it up meanwhile.
+-- The same in two steps, where the gateway knows the code. First the try is counted. is_open: there is
+-- a code for this purpose that it may know.
+CREATE FUNCTION gemclone.otp_ask(p_e164 text, p_purpose text,
+                                 p_kinds text[], p_subjects text[], p_most bigint[], p_windows bigint[])
+RETURNS TABLE (is_open boolean, refused text, ends timestamptz)
+LANGUAGE plpgsql ROWS 1 AS $$
+BEGIN
+    SELECT t.kind, t.ends INTO refused, ends
+    FROM gemclone.limits_take(p_kinds, p_subjects, p_most, p_windows) t;
+    is_open := refused IS NULL AND EXISTS (
+        SELECT FROM gemclone.otps o
+        WHERE o.e164 = p_e164 AND o.purpose = p_purpose AND o.code_hash IS NULL AND o.expires_at > now());
+    RETURN NEXT;
+END
+$$;
+
+-- Then, if the gateway has said yes. No row: another request has used the code up meanwhile.
 CREATE FUNCTION gemclone.otp_confirm(p_e164 text, p_purpose text, p_kinds text[], p_subjects text[],
                                      p_session uuid, p_refresh bytea, p_access_until timestamptz,
                                      p_idle interval, p_life interval, p_client text, p_sessions integer)
@@ -184,8 +199,8 @@ $$;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.otps, gemclone.deliveries TO gemclone;
 REVOKE EXECUTE ON FUNCTION gemclone.otp_issue, gemclone.deliveries_claim, gemclone.otp_accept, gemclone.otp_verify,
-    gemclone.otp_confirm FROM PUBLIC;
+    gemclone.otp_ask, gemclone.otp_confirm FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION gemclone.otp_issue, gemclone.deliveries_claim, gemclone.otp_accept, gemclone.otp_verify,
-    gemclone.otp_confirm TO gemclone;
+    gemclone.otp_ask, gemclone.otp_confirm TO gemclone;
 
 COMMIT;
