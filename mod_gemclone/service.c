@@ -339,11 +339,10 @@ static apr_status_t make_sender(apr_pool_t *pool, gc_service_t *s)
 {
     gc_sender_options_t options = {.db = s->db,
                                    .site = s->config->site,
+                                   .quota = s->quota,
                                    .owed = s->config->max_user_backlog,
                                    .patience = s->config->db_wait + s->config->db_timeout};
 
-    options.quota.basic = quota_of(s->config, "basic", 5);
-    options.quota.pro = quota_of(s->config, "pro", -1);
     return gc_sender_create(pool, &options, &s->sender);
 }
 
@@ -359,6 +358,7 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->server = server;
     s->config = config;
     s->log = (gc_log_t){log_enabled, log_write, server};
+    s->quota = (gc_quota_t){quota_of(config, "basic", 5), quota_of(config, "pro", -1)};
     make_ring(pool, s);
     make_stripe_secrets(pool, s);
     s->sms = gc_service_sms_settings(pool, config);

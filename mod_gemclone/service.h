@@ -30,6 +30,7 @@ typedef struct gc_service_t {
     gc_db_t *db;
     gc_redis_t *redis; /* or NULL */
     gc_cache_t *cache;
+    gc_quota_t quota;
     gc_sender_t *sender;
     gc_backlog_t *backlog;
     gc_worker_t *worker;   /* or NULL: this child generates no replies */

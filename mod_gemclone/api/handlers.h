@@ -21,7 +21,8 @@ gc_handler_t gc_handle_refresh, gc_handle_logout, gc_handle_sessions, gc_handle_
     gc_handle_sessions_end;
 
 /* user.c */
-gc_handler_t gc_handle_me, gc_handle_me_delete;
+extern const gc_rule_t gc_rules_me_change[];
+gc_handler_t gc_handle_me, gc_handle_me_change, gc_handle_me_delete, gc_handle_me_usage;
 
 /* chatroom.c */
 extern const gc_rule_t gc_rules_chatroom_create[], gc_rules_chatroom_change[];

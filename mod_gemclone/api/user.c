@@ -4,11 +4,29 @@
 #include "store/user.h"
 
 #include <apr_strings.h>
+#include <string.h>
 
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
 #include "work/departure.h"
+
+const gc_rule_t gc_rules_me_change[] = {{"name", GC_RULE_NULLABLE, 1, 100, NULL, NULL},
+                                        {NULL, 0, 0, 0, NULL, NULL}};
+
+static json_t *account_json(gc_request_t *q, const char *message, const gc_user_t *user)
+{
+    return json_pack("{s:s, s:{s:s, s:s?, s:s, s:s, s:s}}", "message", message, "user", "id",
+                     gc_uuid_text(q->pool, &user->id), "name", user->name, "mobile_number",
+                     user->mobile_number, "tier", user->tier, "created_at",
+                     gc_rfc3339(q->pool, user->created));
+}
+
+/* What went wrong with the account of a token that is good. */
+static int answer_failure(gc_request_t *q, apr_status_t rv)
+{
+    return gc_answer_failure(q, rv == GC_ENOENT ? GC_EGONE : rv);
+}
 
 int gc_handle_me(gc_request_t *q)
 {
@@ -25,13 +43,9 @@ int gc_handle_me(gc_request_t *q)
     }
     rv = gc_user_get(q->service->db, q->pool, id, &user);
     if (rv != APR_SUCCESS) {
-        return gc_answer_failure(q, rv == GC_ENOENT ? GC_EGONE : rv);
+        return answer_failure(q, rv);
     }
-    json = gc_json_own(q->pool,
-                       json_pack("{s:s, s:{s:s, s:s?, s:s, s:s, s:s}}", "message", "Your account.",
-                                 "user", "id", gc_uuid_text(q->pool, id), "name", user.name,
-                                 "mobile_number", user.mobile_number, "tier", user.tier,
-                                 "created_at", gc_rfc3339(q->pool, user.created)));
+    json = gc_json_own(q->pool, account_json(q, "Your account.", &user));
     body = json ? gc_json_text(q->pool, json, &len) : NULL;
     if (!body) {
         return gc_answer_failure(q, APR_ENOMEM);
@@ -40,13 +54,56 @@ int gc_handle_me(gc_request_t *q)
     return gc_answer_bytes(q, HTTP_OK, "application/json", body, len);
 }
 
+int gc_handle_me_change(gc_request_t *q)
+{
+    gc_user_change_t change = {.set_name = json_object_get(q->body, "name") != NULL,
+                               .name = gc_request_text(q, "name")};
+    gc_user_t user;
+    apr_status_t rv = gc_user_change(q->service->db, q->pool, &q->token.user, &change, &user);
+
+    gc_cache_forget(q->service->cache, q->pool, &q->token.user);
+    return rv == APR_SUCCESS
+               ? gc_answer_json(q, HTTP_OK, account_json(q, "Account changed.", &user))
+               : answer_failure(q, rv);
+}
+
+/* --- Usage ------------------------------------------------------------------ */
+
+static json_t *count_json(const gc_usage_count_t *count)
+{
+    return json_pack("{s:I, s:I, s:I}", "prompts", (json_int_t)count->prompts, "input_tokens",
+                     (json_int_t)count->input_tokens, "output_tokens",
+                     (json_int_t)count->output_tokens);
+}
+
+int gc_handle_me_usage(gc_request_t *q)
+{
+    const gc_quota_t *quota = &q->service->quota;
+    gc_usage_t usage;
+    apr_int64_t limit, left;
+    apr_status_t rv = gc_user_usage(q->service->db, q->pool, &q->token.user, &usage);
+
+    if (rv != APR_SUCCESS) {
+        return answer_failure(q, rv);
+    }
+    limit = strcmp(usage.tier, "pro") == 0 ? quota->pro : quota->basic;
+    left = limit > usage.today.prompts ? limit - usage.today.prompts : 0;
+    return gc_answer_json(q, HTTP_OK,
+                          json_pack("{s:s, s:{s:s, s:o, s:o, s:o, s:o, s:s}}", "message",
+                                    "Your usage.", "usage", "tier", usage.tier, "today",
+                                    count_json(&usage.today), "month", count_json(&usage.month),
+                                    "limit", limit < 0 ? json_null() : json_integer(limit),
+                                    "remaining", limit < 0 ? json_null() : json_integer(left),
+                                    "resets_at", gc_rfc3339(q->pool, usage.resets)));
+}
+
 /* --- Leaving ---------------------------------------------------------------- */
 
 static int answer_gone(gc_request_t *q, apr_status_t rv)
 {
     return rv == APR_SUCCESS ? gc_answer_json(
                q, HTTP_OK, json_pack("{s:s}", "message", "The account is gone, and all of it."))
-                             : gc_answer_failure(q, rv == GC_ENOENT ? GC_EGONE : rv);
+                             : answer_failure(q, rv);
 }
 
 /* In the request's pool. */

@@ -13,7 +13,18 @@ WRITE(USER_CREATE,
   "ON CONFLICT (e164) DO NOTHING RETURNING id")
 READ(USER_GET,
   "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
-
+WRITE(USER_CHANGE,
+  "UPDATE gemclone.users SET name = CASE WHEN $2 THEN $3 ELSE name END WHERE id = $1 "
+  "RETURNING mobile_number, name, gemclone.tier_of(tier, paid_until), created_at")
+READ(USAGE_GET,
+  "SELECT gemclone.tier_of(u.tier, u.paid_until), (t.now::date + 1)::timestamp AT TIME ZONE 'UTC', "
+  "sum(g.prompts) FILTER (WHERE g.day = t.now::date), "
+  "(sum(g.input_tokens) FILTER (WHERE g.day = t.now::date))::bigint, "
+  "(sum(g.output_tokens) FILTER (WHERE g.day = t.now::date))::bigint, "
+  "sum(g.prompts), sum(g.input_tokens)::bigint, sum(g.output_tokens)::bigint "
+  "FROM gemclone.users u CROSS JOIN (SELECT now() AT TIME ZONE 'UTC' AS now) t "
+  "LEFT JOIN gemclone.usage g ON g.user_id = u.id AND g.day >= date_trunc('month', t.now)::date "
+  "WHERE u.id = $1 GROUP BY u.id, t.now")
 WRITE(USER_DELETE, "DELETE FROM gemclone.users WHERE id = $1 RETURNING id")
 
 /* otp.c */

@@ -23,6 +23,24 @@ apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
     return rv;
 }
 
+/* Runs a statement that gives one row of an account, or none. */
+static apr_status_t run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                                const gc_db_params_t *params, gc_db_result_t **rows)
+{
+    apr_status_t rv = gc_db_run(db, pool, statement, params, rows);
+
+    return rv == APR_SUCCESS && gc_db_rows(*rows) == 0 ? GC_ENOENT : rv;
+}
+
+static void read_user(const gc_db_result_t *rows, const gc_uuid_t *id, gc_user_t *user)
+{
+    user->id = *id;
+    user->mobile_number = gc_db_text(rows, 0, 0);
+    user->name = gc_db_text(rows, 0, 1);
+    user->tier = gc_db_text(rows, 0, 2);
+    user->created = gc_db_time(rows, 0, 3);
+}
+
 apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_user_t *user)
 {
     gc_db_params_t params = {0};
@@ -30,16 +48,50 @@ apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_
     apr_status_t rv;
 
     gc_db_add_uuid(&params, id);
-    rv = gc_db_run(db, pool, GC_SQL_USER_GET, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = run_for_one(db, pool, GC_SQL_USER_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
-        user->id = *id;
-        user->mobile_number = gc_db_text(rows, 0, 0);
-        user->name = gc_db_text(rows, 0, 1);
-        user->tier = gc_db_text(rows, 0, 2);
-        user->created = gc_db_time(rows, 0, 3);
+        read_user(rows, id, user);
+    }
+    return rv;
+}
+
+apr_status_t gc_user_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                            const gc_user_change_t *change, gc_user_t *user)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, id);
+    gc_db_add_bool(&params, change->set_name);
+    gc_db_add_text(&params, change->name);
+    rv = run_for_one(db, pool, GC_SQL_USER_CHANGE, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        read_user(rows, id, user);
+    }
+    return rv;
+}
+
+static gc_usage_count_t read_count(const gc_db_result_t *rows, int column)
+{
+    return (gc_usage_count_t){.prompts = gc_db_int(rows, 0, column, 0),
+                              .input_tokens = gc_db_int(rows, 0, column + 1, 0),
+                              .output_tokens = gc_db_int(rows, 0, column + 2, 0)};
+}
+
+apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_usage_t *usage)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+
+    gc_db_add_uuid(&params, id);
+    rv = run_for_one(db, pool, GC_SQL_USAGE_GET, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        usage->tier = gc_db_text(rows, 0, 0);
+        usage->resets = gc_db_time(rows, 0, 1);
+        usage->today = read_count(rows, 2);
+        usage->month = read_count(rows, 5);
     }
     return rv;
 }
@@ -48,9 +100,7 @@ apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
-    apr_status_t rv;
 
     gc_db_add_uuid(&params, id);
-    rv = gc_db_run(db, pool, GC_SQL_USER_DELETE, &params, &rows);
-    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+    return run_for_one(db, pool, GC_SQL_USER_DELETE, &params, &rows);
 }

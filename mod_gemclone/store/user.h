@@ -26,4 +26,29 @@ GC_MUST_CHECK apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const g
 GC_MUST_CHECK apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                                        gc_user_t *user);
 
+/* What to change; a member that is not to be set stays. */
+typedef struct gc_user_change_t {
+    int set_name;
+    const char *name;
+} gc_user_change_t;
+
+/* *user is the account after it. GC_ENOENT: there is no such user any more. */
+GC_MUST_CHECK apr_status_t gc_user_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                                          const gc_user_change_t *change, gc_user_t *user);
+
+typedef struct gc_usage_count_t {
+    apr_int64_t prompts, input_tokens, output_tokens;
+} gc_usage_count_t;
+
+/* What was used of a quota, by days and months in UTC as Postgres' clock has them. */
+typedef struct gc_usage_t {
+    const char *tier;
+    apr_time_t resets; /* when today is over */
+    gc_usage_count_t today, month;
+} gc_usage_t;
+
+/* GC_ENOENT: there is no such user any more. */
+GC_MUST_CHECK apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                                         gc_usage_t *usage);
+
 #endif

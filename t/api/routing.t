@@ -24,7 +24,8 @@ my %ROUTES = (
     '/auth/sessions'          => {GET  => 'user', DELETE => 'user'},
     '/auth/sessions/{session}' => {DELETE => 'user'},
     '/.well-known/jwks.json'  => {GET => '*'},
-    '/user/me'         => {GET => 'user', DELETE => 'user'},
+    '/user/me'         => {GET => 'user', PATCH => ['user', {name => 'x'}], DELETE => 'user'},
+    '/user/me/usage'   => {GET => 'user'},
     (map {
         ($_ => {GET => 'user', POST => ['user', {title => 'x'}]},
             "$_/{room}" => {GET => 'user', PATCH => ['user', {title => 'y'}], DELETE => 'user'})

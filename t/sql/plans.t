@@ -117,7 +117,8 @@ sub buy_and_regret ($user) {
 # Requests that make the module run everything that it has.
 sub use_everything () {
     my $user = $stack->new_user;
-    $user->get($_) for '/readyz', '/user/me';
+    $user->get($_) for '/readyz', '/user/me', '/user/me/usage';
+    $user->patch('/user/me', {name => 'x'});
     my @rooms = map { $user->room } 1 .. 3;
     $user->rooms;
     my $page = $user->get('/chat/chatroom?limit=1')->json;

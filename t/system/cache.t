@@ -97,6 +97,12 @@ subtest 'right after every change, in all children' => sub {
     my @clients = connections($stack->new_user, $stack->apache);
     is_deeply hammer(40, @clients), [], 'by whatever connection';
     cmp_ok children($stack->apache), '>=', 2, 'which lead to several children';
+    my @wrong = map {
+        my $name = "Name $_";
+        $clients[rand @clients]->patch('/user/me', {name => $name});
+        grep { $_ ne $name } map { $_->get('/user/me')->json->{user}{name} } @clients;
+    } 1 .. 20;
+    is_deeply \@wrong, [], 'the account, too';
 };
 
 subtest 'changes at once' => sub {
