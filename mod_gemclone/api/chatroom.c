@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "handlers.h"
 #include "json_shapes.h"
+#include "reply.h"
 
 static const char *check_model(apr_pool_t *pool, const char *model)
 {
@@ -108,12 +109,15 @@ int gc_handle_chatroom_change(gc_request_t *q)
 
 int gc_handle_chatroom_delete(gc_request_t *q)
 {
-    apr_status_t rv = gc_chatroom_delete(q->service->db, q->pool, &q->token.user, &q->room);
+    apr_array_header_t *owed;
+    apr_status_t rv = gc_chatroom_delete(q->service->db, q->pool, &q->token.user, &q->room, &owed);
 
     forget(q);
-    return rv == APR_SUCCESS
-               ? gc_answer_json(q, HTTP_OK, json_pack("{s:s}", "message", "Chatroom deleted."))
-               : gc_answer_failure(q, rv);
+    if (rv != APR_SUCCESS) {
+        return gc_answer_failure(q, rv);
+    }
+    gc_replies_gone(q, owed);
+    return gc_answer_json(q, HTTP_OK, json_pack("{s:s}", "message", "Chatroom deleted."));
 }
 
 /* --- Lists --------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
+#include "reply.h"
 #include "sending.h"
 
 static int answer_cancelled(gc_request_t *q, int http_status, const char *message,
@@ -18,12 +19,31 @@ static int answer_cancelled(gc_request_t *q, int http_status, const char *messag
                                     (json_int_t)q->id, "status", status));
 }
 
+/* The reply has ended, and no worker tells of it. */
+static void note_end(const gc_service_t *s, const gc_reply_ref_t *ref)
+{
+    gc_backlog_add(s->backlog, -1);
+    if (__atomic_load_n(&s->streams, __ATOMIC_ACQUIRE)) {
+        gc_hub_ended(s->hub, ref);
+    }
+}
+
+void gc_replies_gone(const gc_request_t *q, const apr_array_header_t *owed)
+{
+    int i;
+
+    for (i = 0; i < owed->nelts; i++) {
+        note_end(q->service, &APR_ARRAY_IDX(owed, i, gc_reply_ref_t));
+    }
+}
+
 /* Whoever has the reply stops it, and tells those who read along; one that nobody has has ended by
  * this already. */
 int gc_handle_message_cancel(gc_request_t *q)
 {
     gc_service_t *s = q->service;
     gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
+    gc_reply_ref_t ref = {q->token.user, q->room, q->id};
     gc_cancel_e outcome;
     const char *status;
     int next_due;
@@ -40,10 +60,7 @@ int gc_handle_message_cancel(gc_request_t *q)
         return answer_cancelled(q, HTTP_ACCEPTED, "The reply is being stopped.", status);
     }
     if (outcome == GC_CANCEL_ENDED) {
-        gc_backlog_add(s->backlog, -1);
-        if (__atomic_load_n(&s->streams, __ATOMIC_ACQUIRE)) {
-            gc_hub_ended(s->hub, q->id);
-        }
+        note_end(s, &ref);
         if (worker && next_due) {
             gc_worker_poke(worker);
         }

@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
+#include "reply.h"
 #include "work/departure.h"
 
 const gc_rule_t gc_rules_me_change[] = {{"name", GC_RULE_NULLABLE, 1, 100, NULL, NULL},
@@ -99,11 +100,14 @@ int gc_handle_me_usage(gc_request_t *q)
 
 /* --- Leaving ---------------------------------------------------------------- */
 
-static int answer_gone(gc_request_t *q, apr_status_t rv)
+static int answer_gone(gc_request_t *q, apr_status_t rv, const apr_array_header_t *owed)
 {
-    return rv == APR_SUCCESS ? gc_answer_json(
-               q, HTTP_OK, json_pack("{s:s}", "message", "The account is gone, and all of it."))
-                             : answer_failure(q, rv);
+    if (rv != APR_SUCCESS) {
+        return answer_failure(q, rv);
+    }
+    gc_replies_gone(q, owed);
+    return gc_answer_json(q, HTTP_OK,
+                          json_pack("{s:s}", "message", "The account is gone, and all of it."));
 }
 
 /* In the request's pool. */
@@ -123,7 +127,7 @@ static void answer(void *baton, request_rec *r)
                                  " Please try again.",
                                  5);
     } else {
-        (void)answer_gone(leave->q, leave->departure->outcome);
+        (void)answer_gone(leave->q, leave->departure->outcome, leave->departure->owed);
     }
     gc_errand_free(&leave->departure->errand);
 }
@@ -148,7 +152,7 @@ static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
 
 int gc_handle_me_delete(gc_request_t *q)
 {
-    apr_array_header_t *ties;
+    apr_array_header_t *ties, *owed = NULL;
     apr_status_t rv = gc_billing_ties(q->service->db, q->pool, &q->token.user, &ties);
 
     if (rv != APR_SUCCESS) {
@@ -157,9 +161,9 @@ int gc_handle_me_delete(gc_request_t *q)
     if (ties->nelts) {
         return end_ties(q, ties);
     }
-    rv = gc_user_delete(q->service->db, q->pool, &q->token.user);
+    rv = gc_user_delete(q->service->db, q->pool, &q->token.user, &owed);
     if (rv == APR_SUCCESS) {
         gc_cache_forget(q->service->cache, q->pool, &q->token.user);
     }
-    return answer_gone(q, rv);
+    return answer_gone(q, rv, owed);
 }

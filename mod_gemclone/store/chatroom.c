@@ -3,6 +3,8 @@
  */
 #include "chatroom.h"
 
+#include "message.h"
+
 static void read_room(const gc_db_result_t *rows, int row, gc_chatroom_t *room)
 {
     room->id = gc_db_uuid(rows, row, 0);
@@ -99,7 +101,7 @@ apr_status_t gc_chatroom_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *
 }
 
 apr_status_t gc_chatroom_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                const gc_uuid_t *id)
+                                const gc_uuid_t *id, apr_array_header_t **owed)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -108,5 +110,5 @@ apr_status_t gc_chatroom_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *
     gc_db_add_uuid(&params, user);
     gc_db_add_uuid(&params, id);
     rv = gc_db_run(db, pool, GC_SQL_CHATROOM_DELETE, &params, &rows);
-    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+    return rv == APR_SUCCESS ? gc_replies_read_owed(pool, rows, user, owed) : rv;
 }

@@ -44,8 +44,9 @@ GC_MUST_CHECK apr_status_t gc_chatroom_change(gc_db_t *db, apr_pool_t *pool, con
                                               const gc_chatroom_change_t *change,
                                               gc_chatroom_t *room);
 
-/* With its messages and jobs. GC_ENOENT: missing, or somebody else's. */
+/* With its messages and jobs. *owed is an array of gc_reply_ref_t: its replies that were owed.
+ * GC_ENOENT: missing, or somebody else's. */
 GC_MUST_CHECK apr_status_t gc_chatroom_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                              const gc_uuid_t *id);
+                                              const gc_uuid_t *id, apr_array_header_t **owed);
 
 #endif

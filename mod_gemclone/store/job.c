@@ -93,48 +93,45 @@ static void add_refs(gc_db_params_t *params, apr_pool_t *pool, const apr_array_h
     gc_db_array_end(&fences, params);
 }
 
-static apr_array_header_t *read_tries(apr_pool_t *pool, const gc_db_result_t *rows)
-{
-    apr_array_header_t *tries = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_try_t));
-    int i;
-
-    for (i = 0; i < gc_db_rows(rows); i++) {
-        APR_ARRAY_PUSH(tries, gc_job_try_t) =
-            (gc_job_try_t){gc_db_int(rows, i, 0, 0), gc_db_int(rows, i, 1, 0)};
-    }
-    return tries;
-}
-
 apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *held,
-                          apr_interval_time_t lease, apr_array_header_t **lost)
+                          apr_interval_time_t lease)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
-    apr_status_t rv;
 
     add_refs(&params, pool, held);
     gc_db_add_interval(&params, lease);
-    rv = gc_db_run(db, pool, GC_SQL_JOB_RENEW, &params, &rows);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    *lost = read_tries(pool, rows);
-    return APR_SUCCESS;
+    return gc_db_run(db, pool, GC_SQL_JOB_RENEW, &params, &rows);
 }
 
-apr_status_t gc_job_cancelled(gc_db_t *db, apr_pool_t *pool, const char *worker,
-                              apr_array_header_t **tries)
+static gc_stop_e stop_of(const char *why)
+{
+    return strcmp(why, "gone") == 0   ? GC_STOP_GONE
+           : strcmp(why, "lost") == 0 ? GC_STOP_LOST
+                                      : GC_STOP_CANCELLED;
+}
+
+apr_status_t gc_job_stops(gc_db_t *db, apr_pool_t *pool, const apr_array_header_t *held,
+                          apr_array_header_t **stops)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
+    int i;
 
-    gc_db_add_text(&params, worker);
-    rv = gc_db_run(db, pool, GC_SQL_JOB_CANCELLED, &params, &rows);
-    if (rv == APR_SUCCESS) {
-        *tries = read_tries(pool, rows);
+    add_refs(&params, pool, held);
+    rv = gc_db_run(db, pool, GC_SQL_JOB_STOPS, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    return rv;
+    *stops = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_job_stop_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        APR_ARRAY_PUSH(*stops, gc_job_stop_t) =
+            (gc_job_stop_t){.reply = gc_db_int(rows, i, 0, 0),
+                            .fence = gc_db_int(rows, i, 1, 0),
+                            .why = stop_of(gc_db_text(rows, i, 2))};
+    }
+    return APR_SUCCESS;
 }
 
 static void add_ref(gc_db_params_t *params, const gc_job_ref_t *job)

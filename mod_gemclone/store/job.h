@@ -47,20 +47,25 @@ GC_MUST_CHECK apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const cha
 GC_MUST_CHECK apr_status_t gc_job_history(gc_db_t *db, apr_pool_t *pool, const gc_job_t *job,
                                           int tokens, apr_array_header_t **turns);
 
-/* Which reply under which fence. */
-typedef struct gc_job_try_t {
-    apr_int64_t reply, fence;
-} gc_job_try_t;
-
-/* Extends the leases of jobs, an array of gc_job_ref_t. *lost is an array of
- * gc_job_try_t: those of them that are ours no more. */
+/* Extends the leases of those of jobs, an array of gc_job_ref_t, that are still ours. */
 GC_MUST_CHECK apr_status_t gc_job_renew(gc_db_t *db, apr_pool_t *pool,
-                                        const apr_array_header_t *held, apr_interval_time_t lease,
-                                        apr_array_header_t **lost);
+                                        const apr_array_header_t *held, apr_interval_time_t lease);
 
-/* Those of a process' jobs that their users have cancelled. *tries is an array of gc_job_try_t. */
-GC_MUST_CHECK apr_status_t gc_job_cancelled(gc_db_t *db, apr_pool_t *pool, const char *worker,
-                                            apr_array_header_t **tries);
+typedef enum {
+    GC_STOP_CANCELLED, /* by the user: what has come is kept */
+    GC_STOP_LOST,      /* the job is another process' by now */
+    GC_STOP_GONE       /* the reply was deleted, or has ended */
+} gc_stop_e;
+
+typedef struct gc_job_stop_t {
+    apr_int64_t reply, fence;
+    gc_stop_e why;
+} gc_job_stop_t;
+
+/* Those of jobs, an array of gc_job_ref_t, that are not to go on. *stops is an array of
+ * gc_job_stop_t. */
+GC_MUST_CHECK apr_status_t gc_job_stops(gc_db_t *db, apr_pool_t *pool,
+                                        const apr_array_header_t *held, apr_array_header_t **stops);
 
 typedef struct gc_job_delay_t {
     apr_interval_time_t delay;

@@ -139,6 +139,22 @@ apr_status_t gc_replies_ended(gc_db_t *db, apr_pool_t *pool, const apr_array_hea
     return APR_SUCCESS;
 }
 
+apr_status_t gc_replies_read_owed(apr_pool_t *pool, const gc_db_result_t *rows,
+                                  const gc_uuid_t *user, apr_array_header_t **owed)
+{
+    int i;
+
+    if (gc_db_rows(rows) == 0) {
+        return GC_ENOENT;
+    }
+    *owed = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_reply_ref_t));
+    for (i = 0; i < gc_db_rows(rows) && gc_db_text(rows, i, 1); i++) {
+        APR_ARRAY_PUSH(*owed, gc_reply_ref_t) =
+            (gc_reply_ref_t){*user, gc_db_uuid(rows, i, 0), gc_db_int(rows, i, 1, 0)};
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t gc_reply_cancel(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
                              const gc_uuid_t *room, apr_int64_t reply, gc_cancel_e *outcome,
                              const char **status, int *next_due)

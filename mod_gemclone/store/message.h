@@ -54,6 +54,11 @@ typedef struct gc_reply_ref_t {
     apr_int64_t reply;
 } gc_reply_ref_t;
 
+/* What a DELETE of a user's gave: room and id of each reply that was owed or, where there was none,
+ * NULLs. *owed is an array of gc_reply_ref_t. GC_ENOENT: nothing was deleted. */
+GC_MUST_CHECK apr_status_t gc_replies_read_owed(apr_pool_t *pool, const gc_db_result_t *rows,
+                                                const gc_uuid_t *user, apr_array_header_t **owed);
+
 typedef struct gc_reply_end_t {
     int index;            /* in the array that was asked about */
     int gone;             /* the reply was deleted */

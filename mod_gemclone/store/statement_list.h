@@ -25,7 +25,10 @@ READ(USAGE_GET,
   "FROM gemclone.users u CROSS JOIN (SELECT now() AT TIME ZONE 'UTC' AS now) t "
   "LEFT JOIN gemclone.usage g ON g.user_id = u.id AND g.day >= date_trunc('month', t.now)::date "
   "WHERE u.id = $1 GROUP BY u.id, t.now")
-WRITE(USER_DELETE, "DELETE FROM gemclone.users WHERE id = $1 RETURNING id")
+WRITE(USER_DELETE,
+  "WITH owed AS (SELECT room_id, reply_id FROM gemclone.jobs WHERE user_id = $1), "
+  "gone AS (DELETE FROM gemclone.users WHERE id = $1 RETURNING id) "
+  "SELECT o.room_id, o.reply_id FROM gone LEFT JOIN owed o ON true")
 
 /* otp.c */
 WRITE(OTP_ISSUE,
@@ -87,7 +90,9 @@ WRITE(CHATROOM_CHANGE,
   "model = CASE WHEN $7 THEN $8 ELSE model END "
   "WHERE id = $2 AND user_id = $1 RETURNING id, title, system_prompt, model, created_at")
 WRITE(CHATROOM_DELETE,
-  "DELETE FROM gemclone.chatrooms WHERE id = $2 AND user_id = $1 RETURNING id")
+  "WITH owed AS (SELECT room_id, reply_id FROM gemclone.jobs WHERE room_id = $2), "
+  "gone AS (DELETE FROM gemclone.chatrooms WHERE id = $2 AND user_id = $1 RETURNING id) "
+  "SELECT o.room_id, o.reply_id FROM gone LEFT JOIN owed o ON true")
 
 /* sender.c; message.c: every reader starts at the room and its owner; a room without
  * messages gives one row of NULLs, a room that is not the user's gives none. */
@@ -145,8 +150,8 @@ WRITE(JOB_CLAIM,
   "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens, cancelled "
   "FROM gemclone.job_claim($1, $2, $3, $4, $5)")
 READ(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
-WRITE(JOB_RENEW,   "SELECT reply_id, fence FROM gemclone.job_renew($1, $2, $3, $4)")
-READ(JOB_CANCELLED, "SELECT reply_id, fence FROM gemclone.jobs WHERE worker = $1 AND cancelled")
+WRITE(JOB_RENEW, "SELECT gemclone.job_renew($1, $2, $3, $4)")
+READ(JOB_STOPS, "SELECT reply_id, fence, why FROM gemclone.job_stops($1, $2, $3)")
 WRITE(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
 WRITE(JOB_FINISH,
   "SELECT outcome, next_due FROM gemclone.job_finish("

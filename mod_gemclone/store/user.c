@@ -3,6 +3,8 @@
  */
 #include "user.h"
 
+#include "message.h"
+
 apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
                             const char *mobile_number, const char *name, gc_uuid_t *id)
 {
@@ -96,11 +98,14 @@ apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, g
     return rv;
 }
 
-apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id)
+apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                            apr_array_header_t **owed)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
+    apr_status_t rv;
 
     gc_db_add_uuid(&params, id);
-    return run_for_one(db, pool, GC_SQL_USER_DELETE, &params, &rows);
+    rv = gc_db_run(db, pool, GC_SQL_USER_DELETE, &params, &rows);
+    return rv == APR_SUCCESS ? gc_replies_read_owed(pool, rows, id, owed) : rv;
 }

@@ -4,6 +4,8 @@
 #ifndef GC_USER_H
 #define GC_USER_H
 
+#include <apr_tables.h>
+
 #include "db.h"
 
 typedef struct gc_user_t {
@@ -19,8 +21,10 @@ GC_MUST_CHECK apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const c
                                           const char *mobile_number, const char *name,
                                           gc_uuid_t *id);
 
-/* All that is the user's goes along. GC_ENOENT: there is no such user any more. */
-GC_MUST_CHECK apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id);
+/* All that is the user's goes along. *owed is an array of gc_reply_ref_t: the replies that were
+ * owed. GC_ENOENT: there is no such user any more. */
+GC_MUST_CHECK apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                                          apr_array_header_t **owed);
 
 /* GC_ENOENT: there is no such user any more. */
 GC_MUST_CHECK apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,

@@ -474,7 +474,9 @@ static void tell_end(gc_hub_t *hub, topic_t *t)
     int i;
 
     for (i = 0; i < t->follower_count && hub->hears; i++) {
-        gc_loop_relay_end(hub->relay, t->followers[i].name, &key);
+        if (gc_uuid_equal(&t->followers[i].room, &t->ref.room)) {
+            gc_loop_relay_end(hub->relay, t->followers[i].name, &key);
+        }
     }
     t->follower_count = 0;
 }
@@ -808,24 +810,25 @@ void gc_loop_hub_drain(gc_hub_t *hub, apr_interval_time_t patience)
 
 typedef struct {
     gc_hub_t *hub;
-    apr_int64_t reply;
+    gc_reply_ref_t ref;
     gc_loop_task_t task;
 } ended_t;
 
 static void ended_task(void *baton)
 {
     ended_t told = *(ended_t *)baton;
-    topic_t *t = find(told.hub, told.reply);
+    topic_t *t = find(told.hub, told.ref.reply);
 
     free(baton);
     if (t) {
+        t->ref = told.ref; /* others may read it, and nobody here */
         tell_end(told.hub, t);
         ask(told.hub, t);
         check_use(told.hub, t);
     }
 }
 
-void gc_hub_ended(gc_hub_t *hub, apr_int64_t reply)
+void gc_hub_ended(gc_hub_t *hub, const gc_reply_ref_t *ref)
 {
     ended_t *told = malloc(sizeof(*told));
 
@@ -833,7 +836,7 @@ void gc_hub_ended(gc_hub_t *hub, apr_int64_t reply)
         abort();
     }
     told->hub = hub;
-    told->reply = reply;
+    told->ref = *ref;
     told->task.call = ended_task;
     told->task.baton = told;
     gc_loop_post(gc_companion_loop(hub->options.companion), &told->task);

@@ -93,7 +93,7 @@ void gc_loop_hub_wrote(gc_hub_t *hub, gc_viewer_t *viewer);
 void gc_loop_hub_ready(gc_hub_t *hub, gc_viewer_t *viewer);
 
 /* Any thread: a reply has ended in a way that no worker tells of. */
-void gc_hub_ended(gc_hub_t *hub, apr_int64_t reply);
+void gc_hub_ended(gc_hub_t *hub, const gc_reply_ref_t *ref);
 
 /* Lets streams go on for so long, then ends them all, and each that comes later at once: their
  * clients come back elsewhere. */

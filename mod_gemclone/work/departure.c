@@ -24,7 +24,8 @@ static void delete_task(void *baton)
     work_t *w = baton;
     const gc_billing_options_t *o = gc_billing_options(w->billing);
 
-    w->departure.outcome = gc_user_delete(o->db, w->departure.errand.pool, &w->user);
+    w->departure.outcome =
+        gc_user_delete(o->db, w->departure.errand.pool, &w->user, &w->departure.owed);
     if (w->departure.outcome == APR_SUCCESS) {
         o->changed(o->baton, &w->user);
     }

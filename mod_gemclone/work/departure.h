@@ -13,6 +13,8 @@ typedef struct gc_departure_t {
     apr_status_t outcome; /* once it is done: APR_SUCCESS, the account is gone; else it is as it
                              was, but for what Stripe may have ended: GC_EUNAVAILABLE (Stripe), or
                              as gc_user_delete has it */
+    /* Once the account is gone: as gc_user_delete has it, in the errand's pool. */
+    apr_array_header_t *owed;
 } gc_departure_t;
 
 /* Any thread. ties: an array of gc_billing_tie_t, which is copied. */

@@ -416,11 +416,12 @@ void gc_loop_run_give_back(gc_run_t *run)
     }
 }
 
-void gc_loop_run_drop(gc_run_t *run)
+void gc_loop_run_drop(gc_run_t *run, int is_gone)
 {
     if (run->call) {
-        gc_log(run->worker->options.log, GEM0404, "reply %" APR_INT64_T_FMT ": the job is gone",
-               run->job.ref.reply);
+        gc_log(run->worker->options.log, GEM0404, "reply %" APR_INT64_T_FMT ": the job is %s",
+               run->job.ref.reply, is_gone ? "gone" : "another process's");
+        run->ended = is_gone;
         hang_up(run);
         free_run(run);
     }

@@ -15,8 +15,8 @@ typedef struct gc_sink_t {
      * text, whole UTF-8 characters, stays where it is until the next call for the reply. */
     void (*text)(void *baton, const gc_uuid_t *room, apr_int64_t reply, apr_int64_t fence,
                  const char *text, apr_size_t len);
-    /* The try under this fence is over, and its text is gone. ended: the reply's end is durable;
-     * else another try follows, here or elsewhere, or goes on already. */
+    /* The try under this fence is over, and its text is gone. ended: the reply's end is durable, or
+     * the reply was deleted; else another try follows, here or elsewhere, or goes on already. */
     void (*left)(void *baton, apr_int64_t reply, apr_int64_t fence, int ended);
     void *baton;
 } gc_sink_t;

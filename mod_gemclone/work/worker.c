@@ -13,8 +13,8 @@
 /* So long, after Postgres was away, do ends that wait for it go before claims. */
 #define STORE_FIRST apr_time_from_msec(500)
 
-/* How often the table is asked for replies that were cancelled elsewhere. */
-#define CANCEL_POLL apr_time_from_msec(500)
+/* How often the table is asked for replies that were cancelled elsewhere, or deleted. */
+#define LOOK apr_time_from_msec(500)
 
 void gc_worker_push(gc_worker_t *worker, void (*call)(void *baton), void *baton)
 {
@@ -83,41 +83,17 @@ typedef struct {
     gc_loop_task_t task;
     apr_pool_t *pool;
     apr_array_header_t *held; /* gc_job_ref_t */
-    apr_array_header_t *lost; /* gc_job_try_t */
     apr_status_t status;
 } renewal_t;
 
-/* fence: -1 for any. */
-static gc_run_t *find_run(gc_worker_t *w, apr_int64_t reply, apr_int64_t fence)
-{
-    gc_run_t *run;
-
-    for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, gc_run_t, link);
-         run = APR_RING_NEXT(run, link)) {
-        if (run->job.ref.reply == reply && (fence < 0 || run->job.ref.fence == fence)) {
-            return run;
-        }
-    }
-    return NULL;
-}
-
-/* What is another's by now, or was deleted, need not be generated any further. */
 static void renewed_cb(void *baton)
 {
     renewal_t *r = baton;
     gc_worker_t *w = r->worker;
-    int i, is_good = r->status == APR_SUCCESS, is_back = is_good && w->failing;
+    int is_good = r->status == APR_SUCCESS, is_back = is_good && w->failing;
 
     w->renewing = 0;
     note_word(w, is_good);
-    for (i = 0; is_good && i < r->lost->nelts; i++) {
-        const gc_job_try_t *lost = &APR_ARRAY_IDX(r->lost, i, gc_job_try_t);
-        gc_run_t *run = find_run(w, lost->reply, lost->fence);
-
-        if (run) {
-            gc_loop_run_drop(run);
-        }
-    }
     apr_pool_destroy(r->pool);
     if (is_back) {
         gc_loop_worker_claim(w);
@@ -130,8 +106,21 @@ static void renew_task(void *baton)
     renewal_t *r = baton;
     const gc_worker_options_t *o = &r->worker->options;
 
-    r->status = gc_job_renew(o->db, r->pool, r->held, lease_of(o), &r->lost);
+    r->status = gc_job_renew(o->db, r->pool, r->held, lease_of(o));
     post(r->worker, &r->task, renewed_cb, r);
+}
+
+/* The jobs of all runs, an array of gc_job_ref_t. */
+static apr_array_header_t *held_jobs(gc_worker_t *w, apr_pool_t *pool)
+{
+    apr_array_header_t *held = apr_array_make(pool, w->run_count, sizeof(gc_job_ref_t));
+    gc_run_t *run;
+
+    for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, gc_run_t, link);
+         run = APR_RING_NEXT(run, link)) {
+        APR_ARRAY_PUSH(held, gc_job_ref_t) = run->job.ref;
+    }
+    return held;
 }
 
 /* Whatever else waits for a thread: a lease that ends is work that is done twice. */
@@ -139,7 +128,6 @@ static void renew(gc_worker_t *w)
 {
     renewal_t *r;
     apr_pool_t *pool;
-    gc_run_t *run;
 
     if (w->renewing || w->run_count == 0) {
         return;
@@ -148,11 +136,7 @@ static void renew(gc_worker_t *w)
     r = apr_pcalloc(pool, sizeof(*r));
     r->worker = w;
     r->pool = pool;
-    r->held = apr_array_make(pool, w->run_count, sizeof(gc_job_ref_t));
-    for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, gc_run_t, link);
-         run = APR_RING_NEXT(run, link)) {
-        APR_ARRAY_PUSH(r->held, gc_job_ref_t) = run->job.ref;
-    }
+    r->held = held_jobs(w, pool);
     w->renewing = 1;
     gc_companion_push_first(w->options.companion, renew_task, r);
 }
@@ -273,84 +257,106 @@ void gc_loop_worker_claim(gc_worker_t *w)
     gc_worker_push(w, claim_task, c);
 }
 
-/* --- Cancelling ---------------------------------------------------------- */
+/* --- Stopping ------------------------------------------------------------ */
 
-static void cancel_found(gc_run_t *run)
+/* fence: -1 for any. */
+static gc_run_t *find_run(gc_worker_t *w, apr_int64_t reply, apr_int64_t fence)
 {
-    if (run) {
-        gc_loop_run_cancel(run);
+    gc_run_t *run;
+
+    for (run = APR_RING_FIRST(&w->runs); run != APR_RING_SENTINEL(&w->runs, gc_run_t, link);
+         run = APR_RING_NEXT(run, link)) {
+        if (run->job.ref.reply == reply && (fence < 0 || run->job.ref.fence == fence)) {
+            return run;
+        }
     }
+    return NULL;
 }
 
 typedef struct {
     gc_worker_t *worker;
     gc_loop_task_t task;
     apr_pool_t *pool;
-    apr_array_header_t *tries; /* gc_job_try_t, or NULL */
-    apr_int64_t reply;         /* of one that this process was told of */
-} cancel_t;
-
-static cancel_t *make_cancel(gc_worker_t *w)
-{
-    apr_pool_t *pool = gc_companion_pool();
-    cancel_t *c = apr_pcalloc(pool, sizeof(*c));
-
-    c->worker = w;
-    c->pool = pool;
-    return c;
-}
+    apr_array_header_t *held;  /* gc_job_ref_t */
+    apr_array_header_t *stops; /* gc_job_stop_t, or NULL */
+} look_t;
 
 static void looked_cb(void *baton)
 {
-    cancel_t *c = baton;
-    gc_worker_t *w = c->worker;
+    look_t *l = baton;
+    gc_worker_t *w = l->worker;
     int i;
 
     w->looking = 0;
-    for (i = 0; c->tries && i < c->tries->nelts; i++) {
-        const gc_job_try_t *found = &APR_ARRAY_IDX(c->tries, i, gc_job_try_t);
+    for (i = 0; l->stops && i < l->stops->nelts; i++) {
+        const gc_job_stop_t *stop = &APR_ARRAY_IDX(l->stops, i, gc_job_stop_t);
+        gc_run_t *run = find_run(w, stop->reply, stop->fence);
 
-        cancel_found(find_run(w, found->reply, found->fence));
+        if (run && stop->why == GC_STOP_CANCELLED) {
+            gc_loop_run_cancel(run);
+        } else if (run) {
+            gc_loop_run_drop(run, stop->why == GC_STOP_GONE);
+        }
     }
-    apr_pool_destroy(c->pool);
+    apr_pool_destroy(l->pool);
     gc_loop_worker_check_drained(w);
 }
 
 static void look_task(void *baton)
 {
-    cancel_t *c = baton;
-    const gc_worker_options_t *o = &c->worker->options;
+    look_t *l = baton;
 
-    if (gc_job_cancelled(o->db, c->pool, o->name, &c->tries) != APR_SUCCESS) {
-        c->tries = NULL;
+    if (gc_job_stops(l->worker->options.db, l->pool, l->held, &l->stops) != APR_SUCCESS) {
+        l->stops = NULL;
     }
-    post(c->worker, &c->task, looked_cb, c);
+    post(l->worker, &l->task, looked_cb, l);
 }
 
 static void look_cb(evutil_socket_t fd, short what, void *baton)
 {
     gc_worker_t *w = baton;
+    apr_pool_t *pool;
+    look_t *l;
 
     (void)fd;
     (void)what;
-    if (w->run_count && !w->looking) {
-        w->looking = 1;
-        gc_worker_push(w, look_task, make_cancel(w));
+    if (w->looking || w->run_count == 0) {
+        return;
     }
+    pool = gc_companion_pool();
+    l = apr_pcalloc(pool, sizeof(*l));
+    l->worker = w;
+    l->pool = pool;
+    l->held = held_jobs(w, pool);
+    w->looking = 1;
+    gc_worker_push(w, look_task, l);
 }
+
+typedef struct {
+    gc_worker_t *worker;
+    gc_loop_task_t task;
+    apr_int64_t reply;
+} cancel_t;
 
 static void cancel_task(void *baton)
 {
     cancel_t *c = baton;
+    gc_run_t *run = find_run(c->worker, c->reply, -1);
 
-    cancel_found(find_run(c->worker, c->reply, -1));
-    apr_pool_destroy(c->pool);
+    if (run) {
+        gc_loop_run_cancel(run);
+    }
+    free(c);
 }
 
 void gc_worker_cancel(gc_worker_t *worker, apr_int64_t reply)
 {
-    cancel_t *c = make_cancel(worker);
+    cancel_t *c = calloc(1, sizeof(*c));
 
+    if (!c) {
+        abort();
+    }
+    c->worker = worker;
     c->reply = reply;
     post(worker, &c->task, cancel_task, c);
 }
@@ -412,7 +418,7 @@ void gc_loop_worker_drain(gc_worker_t *worker, apr_interval_time_t patience,
 static apr_status_t free_events_cb(void *baton)
 {
     gc_worker_t *w = baton;
-    struct event *events[] = {w->poll, w->renew, w->cancel, w->drain};
+    struct event *events[] = {w->poll, w->renew, w->look, w->drain};
     size_t i;
 
     for (i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
@@ -456,9 +462,9 @@ apr_status_t gc_loop_worker_start(apr_pool_t *pool, const gc_worker_options_t *o
     w->breaker = gc_breaker_create(pool, &options->breaker);
     w->poll = start_timer(w, poll_of(options), claim_cb);
     w->renew = start_timer(w, lease_of(options) / 3, renew_cb);
-    w->cancel = start_timer(w, CANCEL_POLL, look_cb);
+    w->look = start_timer(w, LOOK, look_cb);
     w->drain = event_new(gc_loop_base(w->loop), -1, 0, drain_over_cb, w);
-    if (!w->poll || !w->renew || !w->cancel || !w->drain) {
+    if (!w->poll || !w->renew || !w->look || !w->drain) {
         return APR_ENOMEM;
     }
     *worker = w;

@@ -55,7 +55,8 @@ GC_MUST_CHECK apr_status_t gc_loop_worker_start(apr_pool_t *pool,
 void gc_worker_poke(gc_worker_t *worker);
 
 /* Any thread: the user of a reply has cancelled it, and this worker may have it. Those that
- * other processes were told of are found in the table, twice a second. */
+ * other processes were told of are found in the table, twice a second; so are those that were
+ * deleted, with their rooms or users. */
 void gc_worker_cancel(gc_worker_t *worker, apr_int64_t reply);
 
 /* Any thread: claims nothing from now on. */

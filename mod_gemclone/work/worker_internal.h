@@ -22,14 +22,14 @@ struct gc_worker_t {
     gc_loop_t *loop;
     gc_http_t *http;
     gc_breaker_t *breaker;
-    struct event *poll, *renew, *cancel, *drain;
+    struct event *poll, *renew, *look, *drain;
     APR_RING_HEAD(runs_t, gc_run_t) runs; /* those that the loop knows of */
     int run_count;
     int reserved; /* to be claimed, and not in runs yet */
     int claiming; /* a claim is on its way; one at a time */
     int again;    /* and another is wanted after it */
     int renewing;
-    int looking;            /* for replies that were cancelled */
+    int looking;            /* for replies that are not to go on */
     int failing;            /* the last claim or renewal failed */
     apr_time_t frees_from;  /* until then, jobs whose lease has ended are left to their processes */
     int unstored;           /* runs that wait for Postgres with their end... */
@@ -68,7 +68,7 @@ struct gc_run_t {
     apr_time_t keep_until;
     apr_status_t stored;
     int next_due;
-    int ended; /* the reply has its end, and it is durable */
+    int ended; /* the reply has its end, and it is durable; or it was deleted */
 };
 
 /* --- worker.c ------------------------------------------------------------- */
@@ -101,7 +101,7 @@ void gc_loop_run_cancel(gc_run_t *run);
 /* On the loop: hangs up, and hands the job to whoever is next; the try does not count. */
 void gc_loop_run_give_back(gc_run_t *run);
 
-/* On the loop: hangs up, and forgets the run: the job is another's, or gone. */
-void gc_loop_run_drop(gc_run_t *run);
+/* On the loop: hangs up, and forgets the run: the job is another's, or (is_gone) there is none. */
+void gc_loop_run_drop(gc_run_t *run, int is_gone);
 
 #endif

@@ -1,5 +1,5 @@
 -- Deploy mod_gemclone:job_work to pg
--- What a process does with jobs: claim, renew, put off, finish, count; and the turns
+-- What a process does with jobs: claim, renew, stop, put off, finish, count; and the turns
 -- that Gemini is to see.
 
 BEGIN;
@@ -112,12 +112,11 @@ LANGUAGE sql ROWS 20 AS $$
 $$;
 
 -- Extends the leases of the jobs that a process has; also one that has ended, as long as nobody
--- has freed the job (jobs_free). Back come those that are its own no more. A row that somebody has locked is left out: that is over
+-- has freed the job (jobs_free). A row that somebody has locked is left out: that is over
 -- before the lease is, and waiting for it could make a deadlock.
 CREATE FUNCTION gemclone.job_renew(p_rooms uuid[], p_replies bigint[], p_fences bigint[],
                                    p_lease interval)
-RETURNS TABLE (reply_id bigint, fence bigint)
-LANGUAGE sql ROWS 64 AS $$
+RETURNS void LANGUAGE sql AS $$
     WITH mine AS (
         SELECT * FROM unnest(p_rooms, p_replies, p_fences) AS m (room_id, reply_id, fence)
     ), held AS (
@@ -125,13 +124,22 @@ LANGUAGE sql ROWS 64 AS $$
         FROM gemclone.jobs j JOIN mine m USING (room_id, reply_id, fence)
         WHERE j.worker IS NOT NULL
         FOR UPDATE OF j SKIP LOCKED
-    ), renewed AS (
-        UPDATE gemclone.jobs j SET due_at = now() + p_lease
-        FROM held h WHERE j.room_id = h.room_id AND j.reply_id = h.reply_id
     )
-    SELECT m.reply_id, m.fence FROM mine m
-    WHERE NOT EXISTS (SELECT FROM gemclone.jobs j WHERE j.room_id = m.room_id
-                      AND j.reply_id = m.reply_id AND j.fence = m.fence)
+    UPDATE gemclone.jobs j SET due_at = now() + p_lease
+    FROM held h WHERE j.room_id = h.room_id AND j.reply_id = h.reply_id
+$$;
+
+-- Those of the jobs that a process has which are not to go on, and why: 'cancelled' by their user;
+-- 'lost': another process has the job by now; 'gone': it is not there any more, for its room or its
+-- user was deleted. A standby may not know yet of what was claimed a moment ago, and tells nothing.
+CREATE FUNCTION gemclone.job_stops(p_rooms uuid[], p_replies bigint[], p_fences bigint[])
+RETURNS TABLE (reply_id bigint, fence bigint, why text)
+LANGUAGE sql ROWS 1 AS $$
+    SELECT m.reply_id, m.fence,
+           CASE WHEN j.fence IS NULL THEN 'gone' WHEN j.fence <> m.fence THEN 'lost' ELSE 'cancelled' END
+    FROM unnest(p_rooms, p_replies, p_fences) AS m (room_id, reply_id, fence)
+    LEFT JOIN gemclone.jobs j ON j.room_id = m.room_id AND j.reply_id = m.reply_id
+    WHERE (j.fence IS DISTINCT FROM m.fence OR j.cancelled) AND NOT pg_is_in_recovery()
 $$;
 
 -- Gives a job back, to be tried again after p_delay, behind those that are due before;
@@ -234,8 +242,8 @@ SET enable_seqscan = off AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION gemclone.jobs_free, gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
-    gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count FROM PUBLIC;
+    gemclone.job_stops, gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION gemclone.jobs_free, gemclone.job_claim, gemclone.job_history, gemclone.job_renew,
-    gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count TO gemclone;
+    gemclone.job_stops, gemclone.job_put_off, gemclone.job_finish, gemclone.jobs_count TO gemclone;
 
 COMMIT;

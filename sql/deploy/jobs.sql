@@ -47,8 +47,6 @@ CREATE INDEX jobs_blocked ON gemclone.jobs (site) WHERE due_at IS NULL;
 CREATE INDEX jobs_suspect ON gemclone.jobs (site, place) WHERE lost >= 2;
 -- How many a user is owed.
 CREATE INDEX jobs_user ON gemclone.jobs (user_id);
--- Each process looks for those of its own several times a second.
-CREATE INDEX jobs_cancelled ON gemclone.jobs (worker) WHERE cancelled;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.jobs TO gemclone;
 

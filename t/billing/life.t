@@ -4,6 +4,7 @@
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;
+use Gemclone::Events;
 use Gemclone::Shop;
 use Mojo::UserAgent;
 use Test::More;
@@ -209,7 +210,10 @@ subtest 'a user who leaves' => sub {
     problem_ok $user->delete('/user/me'), 503, 'one who pays, while Stripe is down';
     has($user, 'pro', 'active', 'stays, and can use it');
     $stripe->end_faults;
+    my $stream = Gemclone::Events->of_prompt($user, $user->room, 'Slow [[delay=60000]]');
+    $stream->next;
     answer_ok $user->delete('/user/me'), 200, 'when it is back';
+    is +($stream->rest(4))[-1]{data}{error}, 'gone', 'who reads a reply is told';
     problem_ok $user->get('/user/me'), 401, 'the account is gone';
     is $stripe->api(GET => "/v1/subscriptions/$paid->{subscription}")->{status}, 'canceled', 'and the subscription was ended first';
     my $hesitant = $stack->new_user;
