@@ -98,6 +98,12 @@ int gc_answer_broken_rule(gc_request_t *q, const char *pointer, const char *deta
     return gc_answer_problem(q, &problem);
 }
 
+int gc_answer_bad_key(gc_request_t *q)
+{
+    return gc_answer_error(q, HTTP_BAD_REQUEST,
+                           "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+}
+
 int gc_answer_not_sold(gc_request_t *q, const char *detail, int retry_after)
 {
     const gc_problem_t problem = {
@@ -112,6 +118,9 @@ int gc_answer_failure(gc_request_t *q, apr_status_t rv)
     switch (rv) {
     case GC_ENOENT:
         return gc_answer_error(q, HTTP_NOT_FOUND, "There is nothing of yours at this address.");
+    case GC_EREUSED:
+        return gc_answer_error(q, HTTP_UNPROCESSABLE_ENTITY,
+                               "This Idempotency-Key came with another request before.");
     case GC_EGONE:
         return gc_answer_error(q, HTTP_UNAUTHORIZED, "This account does not exist any more.");
     case GC_EUNAVAILABLE:

@@ -29,6 +29,9 @@ int gc_answer_error(gc_request_t *q, int status, const char *detail);
 /* A 422 for one member of the body that a rule cannot judge alone. */
 int gc_answer_broken_rule(gc_request_t *q, const char *pointer, const char *detail);
 
+/* For a request whose Idempotency-Key is none. */
+int gc_answer_bad_key(gc_request_t *q);
+
 /* Why nothing can be bought, and in how many seconds it may be worth asking again: a 503 of a kind
  * of its own. */
 int gc_answer_not_sold(gc_request_t *q, const char *detail, int retry_after);

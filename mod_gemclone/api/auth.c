@@ -39,16 +39,20 @@ int gc_handle_signup(gc_request_t *q)
 {
     const char *number = gc_request_text(q, "mobile_number"), *name = gc_request_text(q, "name");
     const char *e164;
+    gc_key_t key;
     gc_uuid_t id;
     apr_status_t rv;
 
+    if (gc_request_key(q, &key) != APR_SUCCESS) {
+        return gc_answer_bad_key(q);
+    }
     if (gc_request_number(q, &e164) != APR_SUCCESS) {
         return gc_answer_bad_number(q);
     }
     if (!gc_config_is_served(q->service->config, e164)) {
         return refuse_country(q);
     }
-    rv = gc_user_create(q->service->db, q->pool, e164, number, name, &id);
+    rv = gc_user_create(q->service->db, q->pool, e164, number, name, &key, &id);
     if (rv == GC_EEXIST) {
         return gc_answer_error(q, HTTP_CONFLICT, "This mobile number has an account already.");
     }

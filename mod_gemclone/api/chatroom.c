@@ -66,12 +66,16 @@ int gc_handle_chatroom_create(gc_request_t *q)
                             .system_prompt = gc_request_text(q, "system_prompt"),
                             .model = gc_request_text(q, "model")};
     gc_chatroom_t made;
+    gc_key_t key;
     apr_status_t rv;
 
+    if (gc_request_key(q, &key) != APR_SUCCESS) {
+        return gc_answer_bad_key(q);
+    }
     if (!is_offered(q, wanted.model)) {
         return refuse_model(q);
     }
-    rv = gc_chatroom_create(q->service->db, q->pool, &q->token.user, &wanted, &made);
+    rv = gc_chatroom_create(q->service->db, q->pool, &q->token.user, &wanted, &key, &made);
     forget(q);
     return rv == APR_SUCCESS ? answer_room(q, HTTP_CREATED, "Chatroom created.", &made)
                              : gc_answer_failure(q, rv);

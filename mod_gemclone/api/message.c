@@ -27,14 +27,16 @@ static json_t *sent_json(const gc_request_t *q, const gc_sent_t *sent)
 
 int gc_handle_message_send(gc_request_t *q)
 {
-    gc_hash_t fingerprint;
-    gc_prompt_t prompt = {
-        .user = &q->token.user, .room = &q->room, .content = gc_request_text(q, "content")};
+    gc_key_t key;
+    gc_prompt_t prompt = {.user = &q->token.user,
+                          .room = &q->room,
+                          .content = gc_request_text(q, "content"),
+                          .key = &key};
     gc_sent_t sent;
     apr_status_t rv;
     int refused;
 
-    if ((refused = gc_sending_begin(q, &prompt, &fingerprint)) != GC_SENDING_ON) {
+    if ((refused = gc_sending_begin(q, &key)) != GC_SENDING_ON) {
         return refused;
     }
     prompt.tokens = gc_weight(prompt.content);

@@ -72,14 +72,14 @@ int gc_handle_message_cancel(gc_request_t *q)
 
 int gc_handle_message_regenerate(gc_request_t *q)
 {
-    gc_hash_t fingerprint;
-    gc_prompt_t prompt = {.user = &q->token.user, .room = &q->room, .content = ""};
+    gc_key_t key;
+    gc_prompt_t prompt = {.user = &q->token.user, .room = &q->room, .content = "", .key = &key};
     gc_sent_t sent;
     json_t *accepted = NULL;
     apr_status_t rv;
     int refused;
 
-    if ((refused = gc_sending_begin(q, &prompt, &fingerprint)) != GC_SENDING_ON) {
+    if ((refused = gc_sending_begin(q, &key)) != GC_SENDING_ON) {
         return refused;
     }
     rv = gc_sender_regenerate(q->service->sender, q->pool, &prompt, q->id, &sent);

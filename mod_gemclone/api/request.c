@@ -53,9 +53,9 @@ apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char 
     return APR_SUCCESS;
 }
 
-apr_status_t gc_request_key(const gc_request_t *q, const char **key, gc_hash_t *fingerprint)
+apr_status_t gc_request_key(const gc_request_t *q, gc_key_t *key)
 {
-    const char *p = *key = apr_table_get(q->r->headers_in, "Idempotency-Key");
+    const char *p = key->text = apr_table_get(q->r->headers_in, "Idempotency-Key");
 
     if (!p) {
         return APR_SUCCESS;
@@ -63,10 +63,10 @@ apr_status_t gc_request_key(const gc_request_t *q, const char **key, gc_hash_t *
     while (apr_isgraph(*p)) {
         p++;
     }
-    if (*p || p == *key || p - *key > KEY_MAX) {
+    if (*p || p == key->text || p - key->text > KEY_MAX) {
         return GC_EINPUT;
     }
-    gc_code_fingerprint(fingerprint, q->route->name, gc_uuid_text(q->pool, &q->room),
+    gc_code_fingerprint(&key->fingerprint, q->route->name, gc_uuid_text(q->pool, &q->room),
                         apr_psprintf(q->pool, "%" APR_INT64_T_FMT, q->id), q->raw ? q->raw : "",
                         NULL);
     return APR_SUCCESS;

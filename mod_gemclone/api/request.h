@@ -104,9 +104,9 @@ typedef struct gc_page_t {
 GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page,
                                            const char **why);
 
-/* The Idempotency-Key, or NULL. GC_EINPUT: it is no good one. */
-GC_MUST_CHECK apr_status_t gc_request_key(const gc_request_t *q, const char **key,
-                                          gc_hash_t *fingerprint);
+/* The Idempotency-Key, if there is one, with the fingerprint of route and body. GC_EINPUT: it is no
+ * good one. */
+GC_MUST_CHECK apr_status_t gc_request_key(const gc_request_t *q, gc_key_t *key);
 
 /* httpd's handler: leads a request to its route, or answers it before one runs. */
 int gc_dispatch(request_rec *r);

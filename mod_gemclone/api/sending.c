@@ -84,15 +84,13 @@ static int is_overloaded(const gc_service_t *s)
     return is;
 }
 
-int gc_sending_begin(gc_request_t *q, gc_prompt_t *prompt, gc_hash_t *fingerprint)
+int gc_sending_begin(gc_request_t *q, gc_key_t *key)
 {
-    prompt->fingerprint = fingerprint;
     if (is_overloaded(q->service)) {
         return answer_overload(q);
     }
-    if (gc_request_key(q, &prompt->key, fingerprint) != APR_SUCCESS) {
-        return gc_answer_error(q, HTTP_BAD_REQUEST,
-                               "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+    if (gc_request_key(q, key) != APR_SUCCESS) {
+        return gc_answer_bad_key(q);
     }
     return !gc_request_wants_events(q) || gc_events_reserve(q) ? GC_SENDING_ON
                                                                : gc_events_refuse(q);
@@ -142,8 +140,7 @@ int gc_sending_end(gc_request_t *q, apr_status_t rv, const gc_sent_t *sent, json
     case GC_SENT_OWED:
         return answer_backlog(q);
     case GC_SENT_KEY_REUSED:
-        return gc_answer_error(q, HTTP_UNPROCESSABLE_ENTITY,
-                               "This Idempotency-Key came with another request before.");
+        return gc_answer_failure(q, GC_EREUSED);
     case GC_SENT_NOT_LAST:
         return gc_answer_error(q, HTTP_CONFLICT,
                                "Only a chatroom's last reply can be generated anew, and only once"

@@ -16,6 +16,8 @@ enum {
     GC_ENOENT,
     /* A row with this key exists. */
     GC_EEXIST,
+    /* An Idempotency-Key came with another request before. */
+    GC_EREUSED,
     /* A row that this one refers to is gone: the user, most often. */
     GC_EGONE,
     /* The database or a connection to it cannot be had in time. Try later. */

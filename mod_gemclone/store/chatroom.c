@@ -3,6 +3,8 @@
  */
 #include "chatroom.h"
 
+#include <string.h>
+
 #include "message.h"
 
 static void read_room(const gc_db_result_t *rows, int row, gc_chatroom_t *room)
@@ -31,15 +33,28 @@ static apr_status_t run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statemen
 }
 
 apr_status_t gc_chatroom_create(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                const gc_chatroom_t *wanted, gc_chatroom_t *made)
+                                const gc_chatroom_t *wanted, const gc_key_t *key,
+                                gc_chatroom_t *made)
 {
     gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
 
     gc_db_add_uuid(&params, user);
     gc_db_add_text(&params, wanted->title);
     gc_db_add_text(&params, wanted->system_prompt);
     gc_db_add_text(&params, wanted->model);
-    return run_for_one(db, pool, GC_SQL_CHATROOM_CREATE, &params, made);
+    gc_key_add(&params, key);
+    rv = gc_db_run(db, pool, GC_SQL_CHATROOM_CREATE, &params, &rows);
+    if (rv == APR_SUCCESS && strcmp(gc_db_text(rows, 0, 0), "key_reused") == 0) {
+        return GC_EREUSED;
+    }
+    if (rv == APR_SUCCESS) {
+        *made = *wanted;
+        made->id = gc_db_uuid(rows, 0, 1);
+        made->created = gc_db_time(rows, 0, 2);
+    }
+    return rv;
 }
 
 apr_status_t gc_chatroom_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

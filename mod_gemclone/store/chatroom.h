@@ -8,6 +8,7 @@
 
 #include "core/cursor.h"
 #include "db.h"
+#include "key.h"
 
 typedef struct gc_chatroom_t {
     gc_uuid_t id;
@@ -17,9 +18,11 @@ typedef struct gc_chatroom_t {
     apr_time_t created;
 } gc_chatroom_t;
 
-/* GC_EGONE: the user is gone. */
+/* Makes a room, or finds out which one was made under the key: *made is as it was then. GC_EGONE:
+ * the user is gone. GC_EREUSED. */
 GC_MUST_CHECK apr_status_t gc_chatroom_create(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                              const gc_chatroom_t *wanted, gc_chatroom_t *made);
+                                              const gc_chatroom_t *wanted, const gc_key_t *key,
+                                              gc_chatroom_t *made);
 
 /* GC_ENOENT: missing, or somebody else's. */
 GC_MUST_CHECK apr_status_t gc_chatroom_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

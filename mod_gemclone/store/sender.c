@@ -57,8 +57,9 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
         gc_db_array_add(&rooms, p->room->bytes, sizeof(p->room->bytes));
         gc_db_array_add(&contents, p->content, strlen(p->content));
         gc_db_array_add_int(&tokens, p->tokens);
-        gc_db_array_add(&keys, p->key, p->key ? strlen(p->key) : 0);
-        gc_db_array_add(&fingerprints, p->key ? p->fingerprint->bytes : NULL, GC_HASH_BYTES);
+        gc_db_array_add(&keys, p->key->text, p->key->text ? strlen(p->key->text) : 0);
+        gc_db_array_add(&fingerprints, p->key->text ? p->key->fingerprint.bytes : NULL,
+                        GC_HASH_BYTES);
     }
     gc_db_array_end(&users, params);
     gc_db_array_end(&rooms, params);
@@ -272,8 +273,7 @@ apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool, const g
     gc_db_add_uuid(&params, prompt->user);
     gc_db_add_uuid(&params, prompt->room);
     gc_db_add_int(&params, reply);
-    gc_db_add_text(&params, prompt->key);
-    gc_db_add_bytes(&params, prompt->key ? prompt->fingerprint->bytes : NULL, GC_HASH_BYTES);
+    gc_key_add(&params, prompt->key);
     gc_db_add_text(&params, sender->options.site);
     gc_db_add_int_or_null(&params, sender->options.quota.basic);
     gc_db_add_int_or_null(&params, sender->options.quota.pro);

@@ -11,8 +11,8 @@
 #ifndef GC_SENDER_H
 #define GC_SENDER_H
 
-#include "core/code.h"
 #include "db.h"
+#include "key.h"
 
 /* A quota of so many prompts; negative: none. */
 typedef struct gc_quota_t {
@@ -22,9 +22,8 @@ typedef struct gc_quota_t {
 typedef struct gc_prompt_t {
     const gc_uuid_t *user, *room;
     const char *content;
-    int tokens;                   /* estimated */
-    const char *key;              /* Idempotency-Key, or NULL */
-    const gc_hash_t *fingerprint; /* of the request that the key came with */
+    int tokens; /* estimated */
+    const gc_key_t *key;
 } gc_prompt_t;
 
 typedef enum {
@@ -65,7 +64,7 @@ GC_MUST_CHECK apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool,
                                           const gc_prompt_t *prompt, gc_sent_t *sent);
 
 /* Has another reply generated in the place of a room's last one. Of the prompt only user,
- * room, key and fingerprint count; sent->message is the id of the one that is answered anew. */
+ * room and key count; sent->message is the id of the one that is answered anew. */
 GC_MUST_CHECK apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool,
                                                 const gc_prompt_t *prompt, apr_int64_t reply,
                                                 gc_sent_t *sent);

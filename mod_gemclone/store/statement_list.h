@@ -8,9 +8,7 @@
 READ(READY, "SELECT 1 FROM gemclone.users, gemclone.jobs, gemclone.idempotency WHERE false")
 
 /* user.c */
-WRITE(USER_CREATE,
-  "INSERT INTO gemclone.users (e164, mobile_number, name) VALUES ($1, $2, $3) "
-  "ON CONFLICT (e164) DO NOTHING RETURNING id")
+WRITE(USER_CREATE, "SELECT outcome, id FROM gemclone.user_create($1, $2, $3, $4, $5)")
 READ(USER_GET,
   "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
 WRITE(USER_CHANGE,
@@ -69,8 +67,7 @@ READ(SESSIONS_ENDED,
 
 /* chatroom.c */
 WRITE(CHATROOM_CREATE,
-  "INSERT INTO gemclone.chatrooms (user_id, title, system_prompt, model) VALUES ($1, $2, $3, $4) "
-  "RETURNING id, title, system_prompt, model, created_at")
+  "SELECT outcome, id, created_at FROM gemclone.chatroom_create($1, $2, $3, $4, $5, $6)")
 READ(CHATROOM_GET,
   "SELECT id, title, system_prompt, model, created_at FROM gemclone.chatrooms "
   "WHERE id = $2 AND user_id = $1")

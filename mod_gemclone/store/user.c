@@ -3,26 +3,32 @@
  */
 #include "user.h"
 
+#include <string.h>
+
 #include "message.h"
 
 apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
-                            const char *mobile_number, const char *name, gc_uuid_t *id)
+                            const char *mobile_number, const char *name, const gc_key_t *key,
+                            gc_uuid_t *id)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
+    const char *outcome;
     apr_status_t rv;
 
     gc_db_add_text(&params, e164);
     gc_db_add_text(&params, mobile_number);
     gc_db_add_text(&params, name);
+    gc_key_add(&params, key);
     rv = gc_db_run(db, pool, GC_SQL_USER_CREATE, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_EEXIST;
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    if (rv == APR_SUCCESS) {
-        *id = gc_db_uuid(rows, 0, 0);
-    }
-    return rv;
+    outcome = gc_db_text(rows, 0, 0);
+    *id = gc_db_uuid(rows, 0, 1);
+    return strcmp(outcome, "taken") == 0        ? GC_EEXIST
+           : strcmp(outcome, "key_reused") == 0 ? GC_EREUSED
+                                                : APR_SUCCESS;
 }
 
 /* Runs a statement that gives one row of an account, or none. */

@@ -7,6 +7,7 @@
 #include <apr_tables.h>
 
 #include "db.h"
+#include "key.h"
 
 typedef struct gc_user_t {
     gc_uuid_t id;
@@ -16,10 +17,11 @@ typedef struct gc_user_t {
     apr_time_t created;
 } gc_user_t;
 
-/* Opens an account. GC_EEXIST: the number has one. */
+/* Opens an account, or finds the one that was opened under the key. GC_EEXIST: the number has
+ * another one. GC_EREUSED. */
 GC_MUST_CHECK apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
                                           const char *mobile_number, const char *name,
-                                          gc_uuid_t *id);
+                                          const gc_key_t *key, gc_uuid_t *id);
 
 /* All that is the user's goes along. *owed is an array of gc_reply_ref_t: the replies that were
  * owed. GC_ENOENT: there is no such user any more. */

@@ -76,17 +76,7 @@ BEGIN
             WHERE b.key IS NOT NULL AND b.outcome = 'sent'
             ORDER BY b.user_id, b.key, b.n
         LOOP
-            DELETE FROM gemclone.idempotency i
-            WHERE i.user_id = v.user_id AND i.key = v.key
-              AND i.created_at < now() - interval '24 hours';
-            INSERT INTO gemclone.idempotency (user_id, key, fingerprint)
-            VALUES (v.user_id, v.key, v.fingerprint) ON CONFLICT DO NOTHING;
-            IF NOT FOUND THEN
-                outcomes[v.n] := (SELECT CASE WHEN i.fingerprint = v.fingerprint
-                                              THEN 'replayed' ELSE 'key_reused' END
-                                  FROM gemclone.idempotency i
-                                  WHERE i.user_id = v.user_id AND i.key = v.key);
-            END IF;
+            outcomes[v.n] := coalesce(gemclone.key_take(v.user_id, v.key, v.fingerprint), 'sent');
         END LOOP;
     END IF;
 

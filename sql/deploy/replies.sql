@@ -82,15 +82,10 @@ BEGIN
     prompt_id := v_old.parent_id;
 
     IF p_key IS NOT NULL THEN
-        DELETE FROM gemclone.idempotency i
-        WHERE i.user_id = p_user AND i.key = p_key AND i.created_at < now() - interval '24 hours';
-        INSERT INTO gemclone.idempotency (user_id, key, fingerprint)
-        VALUES (p_user, p_key, p_fingerprint) ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
+        outcome := gemclone.key_take(p_user, p_key, p_fingerprint);
+        IF outcome IS NOT NULL THEN
             SELECT * INTO v_key FROM gemclone.idempotency i
             WHERE i.user_id = p_user AND i.key = p_key;
-            outcome := CASE WHEN v_key.fingerprint = p_fingerprint THEN 'replayed'
-                            ELSE 'key_reused' END;
             reply_id := (v_key.answer ->> 'reply_id')::bigint;
             sent_at := v_key.created_at;
             prompts_used := (SELECT g.prompts FROM gemclone.usage g

@@ -2,6 +2,7 @@
 
 BEGIN;
 
+DROP FUNCTION gemclone.key_take;
 DROP TABLE gemclone.idempotency;
 
 COMMIT;

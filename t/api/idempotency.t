@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# Idempotency-Key on sending: what is sent again is created once.
+# Idempotency-Key on what creates: prompts and chatrooms; what is sent again is created once. Accounts: signup.t.
 use Mojo::Base -strict, -signatures;
 
 use Apache::Test qw(-withtestmore);
 use Gemclone::Check;
 use Gemclone::Stack;
 
-plan tests => 8, need 'gemclone';
+plan tests => 13, need 'gemclone';
 
 my $stack = Gemclone::Stack->shared;
 my $dbh = $stack->dbh;
@@ -110,4 +110,78 @@ subtest 'keys that are none' => sub {
     answer_ok post($user, $room, 'x' x 255), 201, 'one of 255 characters is good';
     answer_ok post($user, $room, q{"8e03978e-40d5-43e8-bc93-6894a57f9324"}), 201,
         'so is one in quotes, as the draft writes it';
+};
+
+# ---------------------------------------------------------------- chatrooms ----
+sub make ($user, $key, $body = {title => 'Plans'}, $path = '/chat/chatroom') {
+    return $user->post($path, $body, 'Idempotency-Key' => $key);
+}
+
+subtest 'a chatroom, the same again' => sub {
+    my $user = $stack->new_user;
+    my $body = {title => 'Zo\x{EB}', system_prompt => 'Be brief.', model => 'gemini-3.6-flash'};
+    my $first = answer_ok(make($user, 'room', $body), 201, 'the first time');
+    is_deeply answer_ok(make($user, 'room', $body), 201, 'the second time'), $first, 'the same answer';
+    is_deeply answer_ok(make($user, 'room', $body, '/chatroom'), 201, 'by the other path'), $first, 'the same answer';
+    is_deeply $user->rooms, [$first->{chatroom}], 'there is one room';
+    my $path = "/chat/chatroom/$first->{chatroom}{id}";
+    $user->patch($path, {title => 'Changed', system_prompt => undef});
+    is_deeply answer_ok(make($user, 'room', $body), 201, 'when it has changed'), $first, 'the first answer all the same';
+    is $user->get($path)->json->{chatroom}{title}, 'Changed', 'and nothing is changed back';
+    $user->delete($path);
+    is_deeply answer_ok(make($user, 'room', $body), 201, 'when it is gone'), $first, 'the same';
+    is_deeply $user->rooms, [], 'and it stays gone';
+};
+
+subtest 'a chatroom, another request under its key' => sub {
+    my $user = $stack->new_user;
+    my $room = make($user, 'key')->json->{chatroom}{id};
+    problem_ok make($user, 'key', {title => 'Others'}), 422, 'another title';
+    problem_ok make($user, 'key', {title => 'Plans', model => undef}), 422, 'one more member';
+    problem_ok post($user, $room, 'key'), 422, 'a prompt';
+    post($user, $room, 'prompt');
+    problem_ok make($user, 'prompt'), 422, 'a chatroom under the key of a prompt';
+    is @{$user->rooms}, 1, 'nothing is created';
+    problem_ok make($user, 'a b'), 400, 'a key that is none';
+    problem_ok make($user, 'other', {title => ''}), 422, 'what is refused', errors => ['/title'];
+    answer_ok make($user, 'other'), 201, 'keeps no key';
+    my $another = answer_ok(make($stack->new_user, 'key'), 201, 'another user may use the same');
+    isnt $another->{chatroom}{id}, $room, 'for another room';
+};
+
+subtest 'a chatroom, many times at once' => sub {
+    my $user = $stack->new_user;
+    my @answers = all_at_once map {
+        $user->transaction(POST => '/chat/chatroom', {title => 'Plans'}, 'Idempotency-Key' => 'race')
+    } 1 .. 30;
+    is_deeply [map { $_->code } @answers], [(201) x 30], 'all are answered';
+    my %bodies = map { ($_->body => 1) } @answers;
+    is keys %bodies, 1, 'with one and the same room';
+    is @{$user->rooms}, 1, 'there is one';
+    my @differ = all_at_once map {
+        $user->transaction(POST => '/chat/chatroom', {title => "Plan $_"}, 'Idempotency-Key' => 'differ')
+    } 1 .. 20;
+    is_deeply [sort map { $_->code } @differ], [201, (422) x 19], 'of different ones under one key one is made';
+    is @{$user->rooms}, 2, 'one';
+};
+
+subtest 'a chatroom, a day later' => sub {
+    my $user = $stack->new_user;
+    my $first = make($user, 'key')->json;
+    $dbh->do(q{UPDATE gemclone.idempotency SET created_at = created_at - interval '25 h' WHERE user_id = ?}, {},
+        $user->user->{id});
+    my $second = answer_ok(make($user, 'key'), 201, 'its key is free');
+    isnt $second->{chatroom}{id}, $first->{chatroom}{id}, 'for another room';
+    is_deeply answer_ok(make($user, 'key'), 201, 'and again'), $second, 'is that one\'s';
+};
+
+subtest 'where there is nothing to keep apart' => sub {
+    my $user = $stack->new_user;
+    my $room = $user->room;
+    my $reply = post($user, $room, 'prompt')->json->{reply}{id};
+    my @tickets = map {
+        answer_ok($user->post('/auth/stream-ticket', {message_id => $reply}, 'Idempotency-Key' => 'prompt'), 200, 'a ticket')
+            ->{ticket}
+    } 1 .. 2;
+    isnt $tickets[0], $tickets[1], 'is another one each time: none is kept to be shown again';
 };

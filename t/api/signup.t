@@ -8,7 +8,7 @@ use Gemclone::Client;
 use Gemclone::Stack;
 use utf8;
 
-plan tests => 7, need 'gemclone';
+plan tests => 10, need 'gemclone';
 
 my $stack = Gemclone::Stack->shared;
 my $client = $stack->client;
@@ -81,4 +81,46 @@ subtest 'what else is sent does not matter' => sub {
         'members that nobody asked for');
     my ($tier) = $stack->dbh->selectrow_array('SELECT tier FROM gemclone.users WHERE id = ?', {}, $json->{user}{id});
     is $tier, 'basic', 'change nothing';
+};
+
+# ---------------------------------------------------------- Idempotency-Key ----
+sub keyed ($key, $body) { return $client->post('/auth/signup', $body, 'Idempotency-Key' => $key) }
+
+subtest 'the same again under a key' => sub {
+    my $body = {mobile_number => number, name => 'Ada'};
+    my $first = answer_ok(keyed('key-1', $body), 201, 'an account is made');
+    is_deeply answer_ok(keyed('key-1', $body), 201, 'again'), $first, 'the first answer';
+    problem_ok sign_up($body), 409, 'without the key';
+    problem_ok keyed('key-2', $body), 409, 'with another one';
+    problem_ok keyed('key-1', {%$body, name => 'Eve'}), 422, 'another name under that key';
+    problem_ok keyed('key-1', {%$body, mobile_number => $body->{mobile_number} =~ s/^\+1//r}), 422,
+        'the number in another form';
+    my $other = answer_ok(keyed('key-1', {%$body, mobile_number => number}), 201, 'another number under that key');
+    isnt $other->{user}{id}, $first->{user}{id}, 'is another account: who has none yet has no keys that others could use up';
+    my $user = $stack->client;
+    $user->sign_in($body->{mobile_number});
+    $user->patch('/user/me', {name => 'Countess'});
+    is_deeply answer_ok(keyed('key-1', $body), 201, 'when the account has changed'), $first, 'the first answer';
+    problem_ok $user->post('/chat/chatroom', {title => 'x'}, 'Idempotency-Key' => 'key-1'), 422,
+        'the key is the account\'s from now on';
+    problem_ok keyed($_, {mobile_number => number}), 400, 'a key that is none' for '', 'a b', 'x' x 256;
+};
+
+subtest 'a key is good for a day, and as long as its account' => sub {
+    my $body = {mobile_number => number};
+    my $first = keyed('key', $body)->json;
+    $stack->dbh->do(q{UPDATE gemclone.idempotency SET created_at = created_at - interval '25 h' WHERE user_id = ?}, {},
+        $first->{user}{id});
+    problem_ok keyed('key', $body), 409, 'a day later the number just has an account';
+    $stack->dbh->do('DELETE FROM gemclone.users WHERE id = ?', {}, $first->{user}{id});
+    isnt answer_ok(keyed('key', $body), 201, 'when that is gone')->{user}{id}, $first->{user}{id}, 'there is another one';
+};
+
+subtest 'the same many times at once' => sub {
+    my $body = {mobile_number => number, name => 'Ada'};
+    my @answers
+        = all_at_once map { $client->transaction(POST => '/auth/signup', $body, 'Idempotency-Key' => 'race') } 1 .. 20;
+    is_deeply [map { $_->code } @answers], [(201) x 20], 'all are answered';
+    my %bodies = map { ($_->body => 1) } @answers;
+    is keys %bodies, 1, 'with one and the same account';
 };

@@ -119,6 +119,9 @@ sub use_everything () {
     my $user = $stack->new_user;
     $user->get($_) for '/readyz', '/user/me', '/user/me/usage';
     $user->patch('/user/me', {name => 'x'});
+    my %once = (mobile_number => $user->new_number);
+    $stack->client->post('/auth/signup', \%once, 'Idempotency-Key' => 'once') for 1 .. 2;
+    $user->post('/chat/chatroom', {title => 'x'}, 'Idempotency-Key' => 'room') for 1 .. 2;
     my @rooms = map { $user->room } 1 .. 3;
     $user->rooms;
     my $page = $user->get('/chat/chatroom?limit=1')->json;
