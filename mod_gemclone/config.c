@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <apr_strings.h>
+#include <apr_uri.h>
 #include <http_core.h>
 #include <string.h>
 #include <strings.h>
@@ -407,6 +408,57 @@ int gc_config_is_served(const gc_config_t *config, const char *e164)
         served |= strncmp(e164, prefix, strlen(prefix)) == 0;
     }
     return served;
+/* How browsers write an origin: scheme://host[:port], in small letters, without the port that the
+ * scheme has anyhow. NULL: a text is none. */
+static const char *origin_text(apr_pool_t *pool, const char *text)
+{
+    char *small = apr_pstrdup(pool, text);
+    apr_uri_t uri;
+
+    ap_str_tolower(small);
+    if (apr_uri_parse(pool, small, &uri) != APR_SUCCESS || !uri.scheme || !uri.hostname
+        || !*uri.hostname
+        || uri.hostname[strspn(uri.hostname, "abcdefghijklmnopqrstuvwxyz0123456789.-_:")]) {
+        return NULL;
+    }
+    return apr_uri_unparse(pool, &uri, APR_URI_UNP_OMITUSERINFO | APR_URI_UNP_OMITPATHINFO);
+}
+
+static const char *check_origin(apr_pool_t *pool, const char *text)
+{
+    const char *origin;
+
+    if (strcmp(text, "null") == 0) {
+        return "GemcloneCORSOrigin: null is what pages say that have no origin, whosever they are;"
+               " it cannot be allowed: serve yours from one like https://app.example.com";
+    }
+    if (!(origin = origin_text(pool, text))) {
+        return apr_psprintf(pool,
+                            "GemcloneCORSOrigin: '%s' is no origin; write each one whole, like"
+                            " https://app.example.com, or * alone for any",
+                            text);
+    }
+    return strcmp(origin, text) == 0
+               ? NULL
+               : apr_psprintf(pool,
+                              "GemcloneCORSOrigin: '%s' is not how browsers write an origin;"
+                              " write %s",
+                              text, origin);
+}
+
+static const char *set_cors_origin(cmd_parms *cmd, void *location, const char *origin)
+{
+    const apr_array_header_t *others = config_of(cmd)->cors_origins;
+    int is_any = strcmp(origin, "*") == 0;
+    const char *wrong = is_any ? NULL : check_origin(cmd->pool, origin);
+
+    (void)location;
+    if (!wrong && others
+        && (is_any || strcmp(APR_ARRAY_IDX(others, 0, gc_setting_t).value, "*") == 0)) {
+        wrong = "GemcloneCORSOrigin: * stands alone, since it means any origin; write it or the"
+                " others";
+    }
+    return wrong ? wrong : push_setting(cmd, &config_of(cmd)->cors_origins, origin, origin);
 }
 
 static const char *set_gemini_models(cmd_parms *cmd, void *location, const char *model)

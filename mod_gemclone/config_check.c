@@ -509,6 +509,20 @@ static void check_page(check_t *check, const char *directive, const char *url)
     }
 }
 
+static void check_cors(check_t *check)
+{
+    const gc_config_t *c = check->config;
+
+    if (c->cors_credentials && !c->cors_origins) {
+        warning(check, "GemcloneCORSCredentials",
+                "On without GemcloneCORSOrigin, which names the origins that it is for");
+    } else if (c->cors_credentials && gc_config_setting(c->cors_origins, "*")) {
+        fault(check, "GemcloneCORSCredentials",
+              "On, but GemcloneCORSOrigin is *: no browser sends credentials to whoever takes any"
+              " origin; name the origins there, or write Off");
+    }
+}
+
 /* All of it or nothing: who pays without an event coming back has paid for nothing. */
 static void check_stripe(check_t *check)
 {
@@ -690,6 +704,7 @@ int gc_config_check(apr_pool_t *pool, server_rec *main)
         fill_in_defaults(check.config);
         check_secrets(&check);
         check_accounts(&check);
+        check_cors(&check);
         check_gemini(&check);
         check_stripe(&check);
         check_redis(&check);

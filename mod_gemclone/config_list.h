@@ -73,6 +73,11 @@ INTEGER (max_backlog, "GemcloneMaxBacklog", 10000, 1, 100000000,
          "replies that may be owed at once; further prompts are refused")
 INTEGER (max_user_backlog, "GemcloneMaxUserBacklog", 1000, 1, 100000000, "those of one user")
 
+/* Pages of other origins */
+LIST    (cors_origins, "GemcloneCORSOrigin", ITERATE, set_cors_origin,
+         "the origins whose pages may use the API, or * for any")
+FLAG    (cors_credentials, "GemcloneCORSCredentials", 0, "whether browsers may send credentials of their own along")
+
 /* Work */
 TEXT    (site, "GemcloneSite", "default", "the name under which hosts share jobs: one set of Gemini settings")
 FLAG    (worker, "GemcloneWorker", 1, "whether this server generates replies, or only accepts prompts")

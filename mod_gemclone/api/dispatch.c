@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "cors.h"
 #include "request.h"
 #include "ticket.h"
 
@@ -32,6 +33,7 @@ static int find_route(gc_request_t *q, const char *path)
     }
     apr_table_setn(q->r->headers_out, "Allow", allow);
     if (strcmp(q->r->method, "OPTIONS") == 0) {
+        gc_cors_apply_preflight(q->r, allow);
         q->r->status = HTTP_NO_CONTENT;
         return OK;
     }
@@ -256,6 +258,7 @@ int gc_dispatch(request_rec *r)
     q->r = r;
     q->pool = r->pool;
     q->service = gc_service_of(r->server);
+    gc_cors_apply(r);
     if (!q->service) {
         return HTTP_SERVICE_UNAVAILABLE;
     }

@@ -95,6 +95,11 @@ subtest 'what is right' => sub {
         ['GemcloneRedisTimeout 1s 100ms'],
         ['GemcloneSystemPrompt "Be brief."'],
         ['GemcloneTokenKey a.b-c_9 file:keys/otp.key'],
+        ['GemcloneCORSOrigin https://app.example.com http://localhost:3000', 'GemcloneCORSOrigin http://[::1]:8080'],
+        ['GemcloneCORSOrigin capacitor://localhost chrome-extension://abcdefghijklmnop'],
+        ['GemcloneCORSOrigin *'],
+        ['GemcloneCORSOrigin https://app.example.com', 'GemcloneCORSCredentials On'],
+        ['GemcloneCORSOrigin *', 'GemcloneCORSCredentials Off'],
     ) {
         my ($status, $said) = check($good);
         is $status, 0, $good->[0] // 'the configuration of the tests' or diag $said;
@@ -216,6 +221,30 @@ subtest 'Redis' => sub {
         qr/GemcloneRedisPassword/;
     fault_ok 'a password without a Redis', ["GemcloneRedisPassword file:$dir/keys/otp.key"], qr/GemcloneRedis\b/;
     fault_ok "a timeout of $_", ["GemcloneRedisTimeout $_"], qr/1ms to 1min/ for 'x', '0', '2min', '1s 2min';
+};
+
+subtest 'origins' => sub {
+    fault_ok "the origin $_", ["GemcloneCORSOrigin $_"], qr{is no origin; write each one whole, like https://app\.example\.com}
+        for 'app.example.com', '//app.example.com', 'https://*.example.com', 'https://app.example.*', 'https://', 'file:///',
+        'https:app.example.com', '"https://app example.com"', 'https://a.example,https://b.example', 'https://b\xc3\xbccher.example',
+        'https://app.example.com:port';
+    fault_ok "the origin $_->[0]", ["GemcloneCORSOrigin $_->[0]"], qr/how browsers write an origin; write \Q$_->[1]\E$/m
+        for ['https://app.example.com/', 'https://app.example.com'], ['https://app.example.com/path', 'https://app.example.com'],
+        ['https://app.example.com?x', 'https://app.example.com'], ['https://app.example.com#x', 'https://app.example.com'],
+        ['HTTPS://App.example.com', 'https://app.example.com'], ['https://app.example.com:443', 'https://app.example.com'],
+        ['http://localhost:80', 'http://localhost'], ['http://localhost:3000/', 'http://localhost:3000'],
+        ['https://me@app.example.com', 'https://app.example.com'], ['http://[::1]:80', 'http://[::1]'];
+    fault_ok 'the origin null', ['GemcloneCORSOrigin null'], qr/cannot be allowed/;
+    fault_ok "any origin beside $_", ["GemcloneCORSOrigin $_"], qr/\* stands alone/
+        for '* https://app.example.com', 'https://app.example.com *', '* *';
+    fault_ok 'and on another line', ['GemcloneCORSOrigin https://app.example.com', 'GemcloneCORSOrigin *'], qr/\* stands alone/;
+    fault_ok 'credentials for any origin', ['GemcloneCORSOrigin *', 'GemcloneCORSCredentials On'], qr/GemcloneCORSOrigin is \*/,
+        qr/name the origins there, or write Off/;
+    fault_ok 'credentials for any origin in a virtual host',
+        ['GemcloneCORSOrigin *', '<VirtualHost *:*>', 'ServerName x', 'GemcloneCORSCredentials On', '</VirtualHost>'], qr/write Off/;
+    my ($status, $said) = check(['GemcloneCORSCredentials On']);
+    is $status, 0, 'credentials for no origin are accepted';
+    like $said, qr/GEM0007: GemcloneCORSCredentials \(\S+:\d+\).*GemcloneCORSOrigin/, 'with a warning';
 };
 
 subtest 'what contradicts' => sub {
