@@ -8,7 +8,26 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "cors.h"
+
 #define JSON_TYPE "application/json"
+
+/* A browser that is made to take data for a page does nothing for it, and shows it in no frame. */
+#define DATA_POLICY "default-src 'none'; frame-ancestors 'none'"
+
+void gc_answer_prepare(request_rec *r)
+{
+    apr_table_t *out = r->err_headers_out;
+
+    if (!apr_table_get(out, "Content-Security-Policy")) {
+        apr_table_setn(out, "Content-Security-Policy", DATA_POLICY);
+    }
+    apr_table_setn(out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(out, "Referrer-Policy", "no-referrer");
+    apr_table_setn(out, "Cross-Origin-Resource-Policy",
+                   gc_cors_is_on(r) ? "cross-origin" : "same-origin");
+    gc_cors_apply(r);
+}
 
 static const char *etag_of(apr_pool_t *pool, const char *bytes, apr_size_t len)
 {
@@ -44,7 +63,6 @@ int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *b
     r->status = status;
     ap_set_content_type(r, type);
     apr_table_setn(r->headers_out, "Cache-Control", is_get ? "private, no-cache" : "no-store");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     if (is_get && status == HTTP_OK) {
         int rv;
 

@@ -7,6 +7,11 @@
 #include "core/problem.h"
 #include "request.h"
 
+/* Before any of those below: what every answer carries. It is put into err_headers_out, from where
+ * it goes into errors of httpd's, too, for which this may be called once more. A handler whose
+ * answer is a page sets another Content-Security-Policy there, which then stays. */
+void gc_answer_prepare(request_rec *r);
+
 /* Takes the reference to body; NULL, for want of memory, is answered with 500. */
 int gc_answer_json(gc_request_t *q, int status, json_t *body);
 

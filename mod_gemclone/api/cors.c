@@ -26,6 +26,11 @@ static const gc_config_t *config_of(const request_rec *r)
     return ap_get_module_config(r->server->module_config, &gemclone_module);
 }
 
+int gc_cors_is_on(const request_rec *r)
+{
+    return config_of(r)->cors_origins != NULL;
+}
+
 /* What stands in the configuration for an origin, which may be NULL; or NULL. */
 static const char *find_allowed(const apr_array_header_t *origins, const char *origin)
 {
@@ -46,7 +51,7 @@ void gc_cors_apply(request_rec *r)
     const gc_config_t *config = config_of(r);
     const char *allowed;
 
-    if (!config->cors_origins) {
+    if (!gc_cors_is_on(r)) {
         return;
     }
     allowed = find_allowed(config->cors_origins, apr_table_get(r->headers_in, "Origin"));
@@ -68,7 +73,7 @@ void gc_cors_apply_preflight(request_rec *r, const char *methods)
 {
     apr_table_t *out = r->err_headers_out;
 
-    if (!config_of(r)->cors_origins) {
+    if (!gc_cors_is_on(r)) {
         return;
     }
     apr_table_setn(out, "Vary",

@@ -7,6 +7,9 @@
 
 #include <httpd.h>
 
+/* Whether there may be such pages at all. */
+int gc_cors_is_on(const request_rec *r);
+
 /* Adds what every answer says, whether to an origin that is allowed, to another or to none. Into
  * err_headers_out, so that errors and answers that come later have it, too. */
 void gc_cors_apply(request_rec *r);

@@ -258,7 +258,7 @@ int gc_dispatch(request_rec *r)
     q->r = r;
     q->pool = r->pool;
     q->service = gc_service_of(r->server);
-    gc_cors_apply(r);
+    gc_answer_prepare(r);
     if (!q->service) {
         return HTTP_SERVICE_UNAVAILABLE;
     }

@@ -9,9 +9,8 @@
 #include <http_request.h>
 #include <util_filter.h>
 
+#include "answer.h"
 #include "config.h"
-#include "core/problem.h"
-#include "cors.h"
 
 static const char name[] = "GEMCLONE_ERROR_BODY";
 
@@ -49,7 +48,7 @@ static void insert(request_rec *r)
 {
     /* The error may have come before httpd looked up the location, or could read the path. */
     if (ap_is_HTTP_ERROR(r->status) && gc_config_mapping_of(r->server, r->uri)) {
-        gc_cors_apply(r);
+        gc_answer_prepare(r);
         ap_add_output_filter(name, NULL, r, r->connection);
     }
 }

@@ -65,7 +65,6 @@ void gc_stream_head(request_rec *r, int status)
     r->status = status;
     ap_set_content_type(r, "text/event-stream");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store, no-transform");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     apr_table_setn(r->headers_out, "X-Accel-Buffering", "no"); /* nginx passes it on unbuffered */
     /* mod_deflate and mod_brotli would hold events back. */
     apr_table_setn(r->subprocess_env, "no-gzip", "1");

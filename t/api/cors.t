@@ -2,8 +2,8 @@
 # Pages of other origins: what browsers are told of them on every kind of answer, and that a preflight costs nothing.
 use Mojo::Base -strict, -signatures;
 
+use Gemclone::Answers;
 use Gemclone::Check;
-use Gemclone::Events;
 use Gemclone::Paths qw(top);
 use Gemclone::Raw;
 use Gemclone::Shop;
@@ -23,18 +23,13 @@ my %HOSTS = (
 my $shop = Gemclone::Shop->start(
     children   => 1,
     directives => [
-        'GemcloneQuota basic unlimited',
         (map { ('<VirtualHost *:*>', "ServerName $_", @{$HOSTS{$_}}, '</VirtualHost>') } sort keys %HOSTS),
-        '<Location "/denied">', 'Require all denied', '</Location>',
-        '<Location "/auth/signup">', 'LimitRequestBody 2000', '</Location>',
+        @Gemclone::Answers::DIRECTIVES,
     ],
 );
 my $stack = $shop->stack;
 my ($user, $anybody) = ($stack->new_user, $stack->client);
 my $room = $user->room;
-my $sent = $user->send($room, 'Hello');
-my $id = $sent->{reply}{id};
-$user->wait_reply($room, $id);
 
 # A request of a page of $origin (undef: of none) to a host.
 sub ask ($host, $origin, $method, $path, $body = undef, %headers) {
@@ -62,50 +57,10 @@ sub told_by ($res) { return told($res->headers->to_string) }
 my $EXPOSED = told_by(ask('exact.test', APP, GET => '/healthz'))->{'Expose-Headers'};
 my %ALLOWED = ('Allow-Origin' => APP, 'Expose-Headers' => $EXPOSED, Vary => 'Origin');
 
-# [what, status, head] of each kind of answer that there is, asked for by a page of $origin. Prompts are told apart by $n.
-sub every_kind ($host, $origin) {
-    state $n = 0;
-    my @all;
-    my $say = sub ($what, $status, $res) { push @all, [$what, $status, $res->code, $res->headers->to_string] };
-    my @json = ('Content-Type' => 'application/json');
-    $say->('an answer to everybody', 200, ask($host, $origin, GET => '/'));
-    $say->('an answer to a user', 200, ask($host, $origin, GET => '/user/me'));
-    my $list = ask($host, $origin, GET => '/chat/chatroom');
-    $say->('a list', 200, $list);
-    $say->('HEAD', 200, ask($host, $origin, HEAD => '/chat/chatroom'));
-    $say->('not modified', 304, ask($host, $origin, GET => '/chat/chatroom', undef, 'If-None-Match' => $list->headers->etag));
-    $say->('something new', 201, ask($host, $origin, POST => "/message/$room", {content => 'Hello ' . ++$n}));
-    $say->('the whole of a stream', 200, ask($host, $origin, GET => "/message/$room/$id/events"));
-    $say->('nothing more of it', 204, ask($host, $origin, GET => "/message/$room/$id/events", undef, 'Last-Event-ID' => '1-end'));
-    $say->('a page of Stripe\'s, after it was asked', 200, ask($host, $origin, POST => '/subscribe/pro', ''));
-    $say->('a body that is none', 400, ask($host, $origin, POST => '/auth/signup', '{', @json));
-    $say->('a token that is none', 401, ask($host, $origin, GET => '/user/me', undef, Authorization => 'Bearer x'));
-    $say->('no such address', 404, ask($host, $origin, GET => '/nothing'));
-    $say->('nor for OPTIONS', 404, ask($host, $origin, OPTIONS => '/nothing'));
-    $say->('another method', 405, ask($host, $origin, PUT => '/user/me'));
-    $say->('a body that is no JSON', 415, ask($host, $origin, POST => '/auth/signup', '{}', 'Content-Type' => 'text/plain'));
-    $say->('a body that breaks a rule', 422, ask($host, $origin, POST => '/auth/signup', {}));
-    $say->('httpd: forbidden', 403, ask($host, $origin, GET => '/denied'));
-    $say->('httpd: a body too long', 413, ask($host, $origin, POST => '/auth/signup', 'x' x 3000, @json));
-    my $events = Gemclone::Events->of_prompt($user, $room, 'Hello ' . ++$n,
-        headers => {Host => $host, $origin ? (Origin => $origin) : ()})->answered;
-    push @all, ['a stream as it comes', 201, $events->status, $events->head];
-    $events->rest;
-    my $line = $origin ? "Origin: $origin\r\n" : '';
-    for my $case (
-        ['httpd: a path that climbs', 400, "GET /../x HTTP/1.1\r\nHost: $host\r\n$line"],
-        ['httpd: a slash encoded',    404, "GET /user%2fme HTTP/1.1\r\nHost: $host\r\n$line"],
-    ) {
-        my ($code, $head) = Gemclone::Raw->request("$case->[2]Connection: close\r\n\r\n", url => $stack->url);
-        push @all, [@$case[0, 1], $code, $head];
-    }
-    return @all;
-}
-
 # That every kind of answer tells the same. What an answer varies by beside Origin is no matter of this.
 sub every_kind_ok ($host, $origin, $wanted, $what) {
     return subtest $what => sub {
-        for my $kind (every_kind($host, $origin)) {
+        for my $kind (answers_of_every_kind($shop, Host => $host, Origin => $origin)) {
             my ($which, $status, $code, $head) = @$kind;
             is $code, $status, $which;
             is_deeply told($head), $wanted, '... tells the same';
@@ -113,7 +68,6 @@ sub every_kind_ok ($host, $origin, $wanted, $what) {
     };
 }
 
-$stack->log->expect('AH01630', 'AH10244', 'AH01626');
 every_kind_ok 'exact.test', APP, \%ALLOWED, 'an origin that is allowed';
 every_kind_ok 'exact.test', EVIL, {Vary => 'Origin'}, 'one that is not';
 every_kind_ok 'exact.test', undef, {Vary => 'Origin'}, 'none';

@@ -39,7 +39,10 @@ static int answer_empty(request_rec *r)
 
     ap_set_content_type(r, "application/json");
     apr_table_setn(r->headers_out, "Cache-Control", "private, no-cache");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->err_headers_out, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
+    apr_table_setn(r->err_headers_out, "Cross-Origin-Resource-Policy", "same-origin");
     apr_table_setn(r->headers_out, "ETag", "\"00000000000000000000000000000000\"");
     ap_set_content_length(r, (apr_off_t)length);
     APR_BRIGADE_INSERT_TAIL(out, apr_bucket_immortal_create(answer, length, out->bucket_alloc));

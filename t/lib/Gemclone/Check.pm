@@ -31,7 +31,7 @@ sub answer_ok ($res, $status, $what) {
         $res->code == $status                                          || "it has the status $status",
         ($headers->content_type // '') eq 'application/json'           || 'it is JSON by its type',
         defined $json                                                  || 'and by its body',
-        ($headers->header('X-Content-Type-Options') // '') eq 'nosniff' || 'nobody is to guess its type',
+        _is_guarded($headers) || 'browsers are told to make nothing else of it',
         ($headers->cache_control // '') =~ /no-store|private/          || 'no shared cache is to keep it',
     );
     return $json // {};
@@ -48,6 +48,7 @@ sub problem_ok ($res, $status, $what, %opt) {
         $res,
         $res->code == $status || "it has the status $status",
         ($res->headers->content_type // '') eq 'application/problem+json' || 'it is a problem by its type',
+        _is_guarded($res->headers) || 'browsers are told to make nothing else of it',
         ref $json eq 'HASH' || 'and by its body',
         !(grep { ref $is{$_} || !length($is{$_} // '') } qw(type title detail)) || 'type, title and detail are texts',
         ($is{status} // 0) == $status || 'the body has the status as well',
@@ -62,6 +63,16 @@ sub problem_ok ($res, $status, $what, %opt) {
             || ($res->headers->header('Retry-After') // '') =~ /^\d+$/               || 'it tells when to try again',
     );
     return \%is;
+}
+
+# What every answer of ours has for browsers, httpd's own errors under our addresses too.
+sub _is_guarded ($headers) {
+    my %is = map { $_ => $headers->header($_) // '' }
+        qw(X-Content-Type-Options Content-Security-Policy Referrer-Policy Cross-Origin-Resource-Policy);
+    return $is{'X-Content-Type-Options'} eq 'nosniff'
+        && $is{'Content-Security-Policy'} eq q{default-src 'none'; frame-ancestors 'none'}
+        && $is{'Referrer-Policy'} eq 'no-referrer'
+        && $is{'Cross-Origin-Resource-Policy'} =~ /\A(?:same|cross)-origin\z/;
 }
 
 # Two answers that nobody can tell apart.
