@@ -542,11 +542,8 @@ static const char *set_engine(cmd_parms *cmd, void *baton, int on)
         len--;
     }
     location->base = apr_pstrmemdup(cmd->pool, cmd->path, len);
-    if (on) {
-        mapping = apr_array_push(mappings);
-        mapping->server = cmd->server;
-        mapping->base = location->base;
-    }
+    mapping = apr_array_push(mappings);
+    *mapping = (gc_mapping_t){cmd->server, location->base, on};
     return NULL;
 }
 
@@ -563,18 +560,21 @@ static int is_below(const char *path, const char *base)
            || (path && strncmp(path, base, len) == 0 && (path[len] == '/' || path[len] == '\0'));
 }
 
+/* As httpd merges locations: the last one counts, and those of a virtual host after the others. */
 const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *path)
 {
+    const gc_mapping_t *found = NULL;
     int i;
 
     for (i = 0; i < mappings->nelts; i++) {
         const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
+        int is_for_all = !m->server->is_virtual && !(found && found->server->is_virtual);
 
-        if ((m->server == server || !m->server->is_virtual) && is_below(path, m->base)) {
-            return m;
+        if ((m->server == server || is_for_all) && is_below(path, m->base)) {
+            found = m;
         }
     }
-    return NULL;
+    return found && found->on ? found : NULL;
 }
 
 int gc_config_is_mapped(const server_rec *server)
@@ -582,9 +582,9 @@ int gc_config_is_mapped(const server_rec *server)
     int i;
 
     for (i = 0; i < mappings->nelts; i++) {
-        const server_rec *in = APR_ARRAY_IDX(mappings, i, gc_mapping_t).server;
+        const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
 
-        if (in == server || !in->is_virtual) {
+        if (m->on && (m->server == server || !m->server->is_virtual)) {
             return 1;
         }
     }

@@ -61,10 +61,11 @@ typedef struct gc_location_t {
     const char *base; /* the path of the location that switched it on, without a slash at its end */
 } gc_location_t;
 
-/* A location that maps the API into a server. */
+/* A location that maps the API into a server, or takes it out of it again. */
 typedef struct gc_mapping_t {
     server_rec *server;
     const char *base;
+    int on;
 } gc_mapping_t;
 
 extern const command_rec gc_directives[];

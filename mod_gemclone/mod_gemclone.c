@@ -163,6 +163,13 @@ static int map_to_storage(request_rec *r)
     return note && note->is_ours ? OK : DECLINED;
 }
 
+/* Nor is anybody to guess from the end of an address what handles it (mod_mime), or to look for
+ * files that are called like it (mod_negotiation). */
+static int check_type(request_rec *r)
+{
+    return is_ours(r) ? OK : DECLINED;
+}
+
 static int fixups(request_rec *r)
 {
     if (is_ours(r) && !r->handler) {
@@ -195,6 +202,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_read_request(refuse_climbing, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_translate_name(translate_name, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_map_to_storage(map_to_storage, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_type_checker(check_type, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
     gc_error_body_register();

@@ -124,7 +124,9 @@ subtest 'what is beside' => sub {
     is $code, 200, 'and in';
     my $hole = client('hole.test');
     is $hole->get('/files/hello.txt')->body, "hello\n", 'GemcloneEngine Off makes a hole in a prefix';
+    foreign_ok $hole->get('/files/nothing.txt'), 404, 'whose errors are httpd\'s own';
     answer_ok $hole->get('/healthz'), 200, 'around it is the API';
+    problem_ok $hole->get('/filesx'), 404, 'up to its edge';
     is client('deep.test', '')->get('/a/b')->code, 404, 'the prefix /a/b/ does not hold /a/b';
 };
 

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every route of the table in mod_gemclone/api/route.c, with what it takes: for tests of what must hold for all of them.
+#
+#   my $guest = Gemclone::Routes->guest($shop);                          # a user with a room and a reply in it
+#   for my $route (Gemclone::Routes->all) {
+#       my $res = $route->ask($guest, body => {title => "x'"}, query => 'limit=x', headers => {Accept => 'x'});
+#       $guest = Gemclone::Routes->guest($shop) if $route->ends;         # it has had itself deleted
+#   }
+#
+# A route that is not listed below, or whose rules know a member that its example lacks, is an error: whoever adds one
+# adds an example.
+package Gemclone::Routes;
+use Mojo::Base -base, -signatures;
+
+use Gemclone::Client;
+use Gemclone::Paths qw(top);
+use Gemclone::Shop;
+use Gemclone::StripeStandin;
+use Mojo::JSON qw(decode_json encode_json);
+
+# As the table has it; access and rules are the names of its own.
+has [qw(method pattern access rules name)];
+
+# By the route's name: body, an example of its JSON that is taken, with values or what makes them for a guest;
+# stored, where of its texts are kept that may be any ('table.column'); ends, whether a guest is of no use afterwards.
+my %EXAMPLE = (
+    root    => {},
+    healthz => {},
+    readyz  => {},
+
+    auth_signup => {
+        body   => {mobile_number => sub ($guest) { Gemclone::Client->new_number }, name => 'Ada'},
+        stored => {name => 'users.name'},
+    },
+    auth_send_otp   => {body => {mobile_number => sub ($guest) { $guest->{number} }, purpose => 'login'}},
+    auth_verify_otp => {
+        body => {
+            mobile_number => sub ($guest) { $guest->{number} },
+            purpose       => 'login',
+            otp           => sub ($guest) { $guest->{user}->otp($guest->{number}) },
+        },
+    },
+    auth_stream_ticket => {body => {message_id => sub ($guest) { $guest->{id} }}},
+
+    user_me        => {},
+    user_me_delete => {ends => 1},
+
+    chatroom_create => {
+        body   => {title => 'Plans', system_prompt => 'Be brief.', model => 'gemini-3.6-flash'},
+        stored => {title => 'chatrooms.title', system_prompt => 'chatrooms.system_prompt'},
+    },
+    chatroom_list   => {},
+    chatroom_get    => {},
+    chatroom_change => {
+        body   => {title => 'Old plans', system_prompt => 'Be very brief.', model => 'gemini-3.6-flash'},
+        stored => {title => 'chatrooms.title', system_prompt => 'chatrooms.system_prompt'},
+    },
+    chatroom_delete => {ends => 1},
+    chatroom_export => {},
+
+    message_send       => {body => {content => 'Hello'}, stored => {content => 'messages.content'}},
+    message_list       => {},
+    message_get        => {},
+    message_events     => {},
+    message_cancel     => {},
+    message_regenerate => {},
+
+    subscribe_pro       => {},
+    subscribe_portal    => {},
+    subscription_status => {},
+    webhook_stripe      => {
+        body => {
+            id          => sub ($guest) { 'evt_' . int rand 1e15 },
+            object      => 'event',
+            type        => 'something.happened',
+            api_version => '2026-07-29.dahlia',
+            livemode    => Mojo::JSON->false,
+            data        => {object => {id => 'th_1', object => 'thing'}},
+        },
+    },
+);
+
+# All of them, in the order of the table.
+sub all ($class) {
+    state @routes = $class->_read;
+    return @routes;
+}
+
+# Those that take a body.
+sub with_body ($class) {
+    return grep { $_->example->{body} } $class->all;
+}
+
+# Parameters of queries, and headers, that the module reads.
+sub parameters ($class) { return _names(qr/gc_request_parameter\(q, "(\w+)"\)/, 'ticket') }
+sub headers ($class)    { return _names(qr/headers_in, "([\w-]+)"/) }
+
+sub example ($self) { return $EXAMPLE{$self->name} }
+sub stored  ($self) { return $self->example->{stored} // {} }
+sub ends    ($self) { return $self->example->{ends} }
+sub is_raw  ($self) { return $self->rules eq 'gc_rules_raw' }
+sub title   ($self) { return $self->method . ' ' . $self->pattern }
+
+# What requests are made for: {user, number, room, id} of a new user and of a reply of theirs that has ended.
+sub guest ($class, $shop) {
+    my $number = Gemclone::Client->new_number;
+    my $user = $shop->stack->new_user(number => $number, name => 'Ada');
+    my $room = $user->room;
+    my $id = $user->send($room, 'Hello')->{reply}{id};
+    $user->wait_reply($room, $id);
+    return {user => $user, number => $number, room => $room, id => $id};
+}
+
+# For a guest, with other variables if wanted.
+sub path ($self, $guest, %other) {
+    return $self->pattern =~ s/\{(\w+)\}/$other{$1} \/\/ $guest->{$1} \/\/ die "nothing is known of {$1}\n"/ger;
+}
+
+# The example for a guest, with other members, or more; undef where the route takes none.
+sub body ($self, $guest, %other) {
+    my $example = $self->example->{body} or return undef;
+    my %made = map { $_ => ref $example->{$_} eq 'CODE' ? $example->{$_}->($guest) : $example->{$_} }
+        grep { !exists $other{$_} } keys %$example;
+    return {%made, %other};
+}
+
+# (bytes of the body, headers that go with them), signed where they must be. Nothing where the route takes none.
+sub content ($self, $guest, %other) {
+    my $body = $self->body($guest, %other) or return;
+    my $bytes = encode_json $body;
+    return ($bytes, 'Content-Type' => 'application/json',
+        $self->is_raw ? ('Stripe-Signature' => Gemclone::StripeStandin->signature($bytes, Gemclone::Shop::SECRET)) : ());
+}
+
+# Asks for it as the guest. With: path, body (other variables and members), query, headers; the answer is a
+# Mojo::Message::Response.
+sub ask ($self, $guest, %with) {
+    my $path = $self->path($guest, %{$with{path} // {}}) . (defined $with{query} ? "?$with{query}" : '');
+    my ($bytes, %headers) = $self->content($guest, %{$with{body} // {}});
+    return $guest->{user}->request($self->method => $path, $bytes, %headers, %{$with{headers} // {}});
+}
+
+# -------------------------------------------------------------- the table ----
+sub _source () { return top->child('mod_gemclone', 'api')->list->grep(qr/\.c$/)->each }
+
+sub _names ($pattern, @more) {
+    my %is = map { $_ => 1 } @more, map { $_->slurp =~ /$pattern/g } _source;
+    return sort keys %is;
+}
+
+sub _read ($class) {
+    my @routes;
+    for my $line (split /\n/, top->child('mod_gemclone', 'api', 'route.c')->slurp) {
+        my @is = $line =~ /^\s*\{"([A-Z]+)",\s*"([^"]+)",\s*(GC_\w+),\s*(\w+),\s*\w+,\s*"(\w+)"\}/ or next;
+        push @routes, $class->new(method => $is[0], pattern => $is[1], access => $is[2], rules => $is[3], name => $is[4]);
+    }
+    my @wrong = map { $_->_fault } @routes;
+    die join "\n", 'add to t/lib/Gemclone/Routes.pm:', @wrong, '' if @wrong;
+    return @routes;
+}
+
+# What is missing in a route's example.
+sub _fault ($self) {
+    my $example = $self->example or return $self->name . ', for ' . $self->title;
+    return () if $self->rules eq 'NULL' || $self->is_raw;
+    my @lack = grep { !exists $example->{body}{$_} } _members($self->rules);
+    return map { $self->name . ", body: $_" } @lack;
+}
+
+# The members that rules know, which macros of the same file may stand for.
+sub _members ($rules) {
+    my ($text) = grep {/^const gc_rule_t \Q$rules\E\[\]/m} map { $_->slurp =~ s/\\\n//gr } _source;
+    $text // die "nobody defines $rules\n";
+    my %macro = $text =~ /^#define ([A-Z_]+)(?:\(\w*\))?\s+\{\s*("\w+")/mg;
+    my ($list) = $text =~ /^const gc_rule_t \Q$rules\E\[\] = (\{.*?\});/ms;
+    $list =~ s/\b([A-Z_]+)\b/exists $macro{$1} ? "{$macro{$1}" : $1/ge;
+    return $list =~ /\{\s*"(\w+)"/g;
+}
+
+1;
