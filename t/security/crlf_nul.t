@@ -34,17 +34,7 @@ my %BREAK = (
 );
 my @HEADERS = (Gemclone::Routes->headers, qw(User-Agent Referer If-None-Match Host X-Forwarded-For Access-Control-Request-Headers));
 
-# Bytes of a request for a route: what => that in the place of what it is. Headers may come twice.
-sub request ($route, %with) {
-    my ($body, %headers) = $route->content($guest, %{$with{body} // {}});
-    $body = $with{bytes} // $body // '';
-    my %all = (
-        Host => 'x', Authorization => 'Bearer ' . $guest->{user}->token, 'Content-Length' => length $body, %headers,
-        %{$with{headers} // {}}, Connection => 'close',
-    );
-    my $target = $with{target} // $route->path($guest);
-    return join "\r\n", ($with{method} // $route->method) . " $target HTTP/1.1", (map {"$_: $all{$_}"} sort keys %all), '', $body;
-}
+sub request ($route, %with) { return $route->bytes($guest, %with) }
 
 # What is wrong with the answer to these bytes, or nothing; strict: they are to be refused.
 sub fault ($bytes, $strict = 0) {
@@ -74,7 +64,7 @@ sub raw_cases ($route) {
         my $bytes = $BREAK{$break};
         my $strict = $break =~ /^(?:CR|NUL)$/;
         push @cases, ["$break in the path", request($route, target => "$path$bytes"), $strict || $break =~ /U|cut/];
-        push @cases, ["$break in the query", request($route, target => "$path?x=$bytes"), $strict];
+        push @cases, ["$break in the query", request($route, query => "x=$bytes"), $strict];
         push @cases, map { ["$break in $_", request($route, headers => {$_ => "x$bytes"}), $strict] }
             grep { !/^(?:Content-Length|Transfer-Encoding)$/ } @HEADERS;
         push @cases, ["$break in a header's name", request($route, headers => {"X$bytes" => 'x'}), $strict];
@@ -91,8 +81,8 @@ sub escaped_cases ($route) {
         my $bytes = $BREAK{$break};
         for my $escaped (map { ($_, s/%/%25/gr) } url_escape($bytes)) {
             push @cases, ["$break in the path", request($route, target => "$path$escaped"), 1];
-            push @cases, map { ["$break in $_", request($route, target => $route->path($guest, $_ => $escaped)), 1] } $route->pattern =~ /\{(\w+)\}/g;
-            push @cases, map { ["$break in ?$_=", request($route, target => "$path?$_=$escaped"), 0] } Gemclone::Routes->parameters, 'x', $escaped;
+            push @cases, map { ["$break in $_", request($route, path => {$_ => $escaped}), 1] } $route->pattern =~ /\{(\w+)\}/g;
+            push @cases, map { ["$break in ?$_=", request($route, query => "$_=$escaped"), 0] } Gemclone::Routes->parameters, 'x', $escaped;
             push @cases, map { ["$break in $_", request($route, headers => {$_ => "x$escaped"}), 0] }
                 grep { !/^(?:Content-Length|Transfer-Encoding)$/ } @HEADERS;
         }

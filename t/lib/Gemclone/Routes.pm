@@ -140,6 +140,20 @@ sub ask ($self, $guest, %with) {
     return $guest->{user}->request($self->method => $path, $bytes, %headers, %{$with{headers} // {}});
 }
 
+# The same as bytes for a bare socket, each of its parts as it is given: method, target (instead of path and query), bytes
+# (instead of what body makes), headers, of which an undef is left out.
+sub bytes ($self, $guest, %with) {
+    my ($body, %headers) = $self->content($guest, %{$with{body} // {}});
+    $body = $with{bytes} // $body // '';
+    my $target = $with{target} // $self->path($guest, %{$with{path} // {}}) . (defined $with{query} ? "?$with{query}" : '');
+    my %all = (
+        Host => 'localhost', Authorization => 'Bearer ' . $guest->{user}->token, 'Content-Length' => length $body, Connection => 'close',
+        %headers, %{$with{headers} // {}},
+    );
+    return join "\r\n", ($with{method} // $self->method) . " $target HTTP/1.1",
+        (map {"$_: $all{$_}"} grep { defined $all{$_} } sort keys %all), '', $body;
+}
+
 # -------------------------------------------------------------- the table ----
 sub _source () { return top->child('mod_gemclone', 'api')->list->grep(qr/\.c$/)->each }
 
