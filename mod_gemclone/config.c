@@ -408,6 +408,8 @@ int gc_config_is_served(const gc_config_t *config, const char *e164)
         served |= strncmp(e164, prefix, strlen(prefix)) == 0;
     }
     return served;
+}
+
 /* How browsers write an origin: scheme://host[:port], in small letters, without the port that the
  * scheme has anyhow. NULL: a text is none. */
 static const char *origin_text(apr_pool_t *pool, const char *text)

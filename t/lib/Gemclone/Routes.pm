@@ -18,6 +18,8 @@ use Gemclone::Shop;
 use Gemclone::StripeStandin;
 use Mojo::JSON qw(decode_json encode_json);
 
+use constant PASSWORD => 'correct horse battery staple';
+
 # As the table has it; access and rules are the names of its own.
 has [qw(method pattern access rules name)];
 
@@ -40,10 +42,22 @@ my %EXAMPLE = (
             otp           => sub ($guest) { $guest->{user}->otp($guest->{number}) },
         },
     },
+    jwks                 => {},
+    auth_forgot_password => {body => {mobile_number => sub ($guest) { $guest->{number} }}},
+    auth_login           => {body => {mobile_number => sub ($guest) { $guest->{number} }, password => PASSWORD}},
+    auth_change_password => {body => {new_password => PASSWORD, current_password => PASSWORD}},
+    auth_refresh         => {body => {refresh_token => \&_refresh_token}},
+    auth_logout          => {ends => 1},
+    auth_sessions        => {},
+    auth_sessions_end    => {ends => 1},
+    auth_session_end     => {ends => 1},
     auth_stream_ticket => {body => {message_id => sub ($guest) { $guest->{id} }}},
 
     user_me        => {},
     user_me_delete => {ends => 1},
+    user_me_change => {body => {name => 'Grace'}, stored => {name => 'users.name'}},
+    user_me_usage  => {},
+    user_me_export => {},
 
     chatroom_create => {
         body   => {title => 'Plans', system_prompt => 'Be brief.', model => 'gemini-3.6-flash'},
@@ -101,14 +115,24 @@ sub ends    ($self) { return $self->example->{ends} }
 sub is_raw  ($self) { return $self->rules eq 'gc_rules_raw' }
 sub title   ($self) { return $self->method . ' ' . $self->pattern }
 
-# What requests are made for: {user, number, room, id} of a new user and of a reply of theirs that has ended.
+# What requests are made for: {user, number, room, id, session} of a new user with PASSWORD, of a reply of theirs that
+# has ended, and of the session they are signed in by.
 sub guest ($class, $shop) {
     my $number = Gemclone::Client->new_number;
     my $user = $shop->stack->new_user(number => $number, name => 'Ada');
     my $room = $user->room;
     my $id = $user->send($room, 'Hello')->{reply}{id};
     $user->wait_reply($room, $id);
-    return {user => $user, number => $number, room => $room, id => $id};
+    $user->post('/auth/change-password', {new_password => PASSWORD});
+    my $session = $user->get('/auth/sessions')->json->{sessions}[0]{id};
+    return {user => $user, number => $number, room => $room, id => $id, session => $session};
+}
+
+# Of another session.
+sub _refresh_token ($guest) {
+    my ($user, $number) = @$guest{qw(user number)};
+    my $json = $user->post('/auth/verify-otp', {mobile_number => $number, purpose => 'login', otp => $user->otp($number)})->json;
+    return $json->{refresh_token};
 }
 
 # For a guest, with other variables if wanted.
@@ -181,11 +205,12 @@ sub _fault ($self) {
     return map { $self->name . ", body: $_" } @lack;
 }
 
-# The members that rules know, which macros of the same file may stand for.
+# The members that rules know, which macros may stand for.
 sub _members ($rules) {
     my ($text) = grep {/^const gc_rule_t \Q$rules\E\[\]/m} map { $_->slurp =~ s/\\\n//gr } _source;
     $text // die "nobody defines $rules\n";
-    my %macro = $text =~ /^#define ([A-Z_]+)(?:\(\w*\))?\s+\{\s*("\w+")/mg;
+    my %macro = map { /^#define ([A-Z_]+)(?:\(\w*\))?\s+\{\s*("\w+")/mg }
+        map { $_->slurp =~ s/\\\n//gr } _source(), top->child('mod_gemclone', 'api')->list->grep(qr/\.h$/)->each;
     my ($list) = $text =~ /^const gc_rule_t \Q$rules\E\[\] = (\{.*?\});/ms;
     $list =~ s/\b([A-Z_]+)\b/exists $macro{$1} ? "{$macro{$1}" : $1/ge;
     return $list =~ /\{\s*"(\w+)"/g;
