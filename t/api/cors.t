@@ -118,7 +118,7 @@ subtest 'what is none' => sub {
     ) {
         my ($what, $res) = @$case;
         is $res->code, 204, $what;
-        is listed($res->headers->header('Allow')), 'DELETE, GET, HEAD, OPTIONS', '... is told the methods';
+        is listed($res->headers->header('Allow')), 'DELETE, GET, HEAD, OPTIONS, PATCH', '... is told the methods';
         is_deeply told_by($res), {Vary => VARY}, '... and no more';
     }
     is_deeply told_by(ask('exact.test', APP, OPTIONS => '/user/me')),

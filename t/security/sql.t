@@ -28,7 +28,7 @@ my @SQL = (
 my @routes = Gemclone::Routes->all;
 plan tests => 7 + @routes;
 
-my $shop = Gemclone::Shop->start(children => 1, directives => ['GemcloneQuota basic unlimited', 'GemcloneCORSOrigin https://app.example.com']);
+my $shop = Gemclone::Shop->start(children => 1, directives => ['GemcloneQuota basic unlimited', 'GemcloneMaxSessions 1000', 'GemcloneCORSOrigin https://app.example.com']);
 my ($stack, $dbh) = ($shop->stack, $shop->stack->dbh);
 $stack->log->expect('GEM0704');
 my $witness = Gemclone::Routes->guest($shop);
