@@ -37,8 +37,9 @@ static int refuse_country(gc_request_t *q)
 
 int gc_handle_signup(gc_request_t *q)
 {
-    const char *number = gc_request_text(q, "mobile_number"), *name = gc_request_text(q, "name");
-    const char *e164;
+    gc_signup_t signup = {.mobile_number = gc_request_text(q, "mobile_number"),
+                          .name = gc_request_text(q, "name")};
+    gc_refusal_t refusal = {0};
     gc_key_t key;
     gc_uuid_t id;
     apr_status_t rv;
@@ -46,13 +47,18 @@ int gc_handle_signup(gc_request_t *q)
     if (gc_request_key(q, &key) != APR_SUCCESS) {
         return gc_answer_bad_key(q);
     }
-    if (gc_request_number(q, &e164) != APR_SUCCESS) {
+    if (gc_request_number(q, &signup.e164) != APR_SUCCESS) {
         return gc_answer_bad_number(q);
     }
-    if (!gc_config_is_served(q->service->config, e164)) {
+    if (!gc_config_is_served(q->service->config, signup.e164)) {
         return refuse_country(q);
     }
-    rv = gc_user_create(q->service->db, q->pool, e164, number, name, &key, &id);
+    signup.key = &key;
+    gc_request_use(q, &signup.uses, GC_LIMIT_SIGNUP_ADDRESS, gc_request_address(q));
+    rv = gc_user_create(q->service->db, q->pool, &signup, &id, &refusal);
+    if (refusal.is_refused) {
+        return gc_answer_limited(q, &refusal);
+    }
     if (rv == GC_EEXIST) {
         return gc_answer_error(q, HTTP_CONFLICT, "This mobile number has an account already.");
     }
@@ -62,7 +68,7 @@ int gc_handle_signup(gc_request_t *q)
     return gc_answer_json(q, HTTP_CREATED,
                           json_pack("{s:s, s:{s:s, s:s, s:s?}}", "message", "Account created.",
                                     "user", "id", gc_uuid_text(q->pool, &id), "mobile_number",
-                                    number, "name", name));
+                                    signup.mobile_number, "name", signup.name));
 }
 
 /* --- Codes -------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
 READ(READY, "SELECT 1 FROM gemclone.users, gemclone.jobs, gemclone.idempotency WHERE false")
 
 /* user.c */
-WRITE(USER_CREATE, "SELECT outcome, id FROM gemclone.user_create($1, $2, $3, $4, $5)")
+WRITE(USER_CREATE, "SELECT outcome, id, refused, ends FROM gemclone.user_create($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 READ(USER_GET,
   "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
 WRITE(USER_CHANGE,

@@ -7,22 +7,26 @@
 
 #include "message.h"
 
-apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
-                            const char *mobile_number, const char *name, const gc_key_t *key,
-                            gc_uuid_t *id)
+apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const gc_signup_t *signup, gc_uuid_t *id,
+                            gc_refusal_t *refusal)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     const char *outcome;
     apr_status_t rv;
 
-    gc_db_add_text(&params, e164);
-    gc_db_add_text(&params, mobile_number);
-    gc_db_add_text(&params, name);
-    gc_key_add(&params, key);
+    gc_db_add_text(&params, signup->e164);
+    gc_db_add_text(&params, signup->mobile_number);
+    gc_db_add_text(&params, signup->name);
+    gc_key_add(&params, signup->key);
+    gc_limits_add(&params, pool, &signup->uses);
     rv = gc_db_run(db, pool, GC_SQL_USER_CREATE, &params, &rows);
     if (rv != APR_SUCCESS) {
         return rv;
+    }
+    gc_refusal_read(rows, 2, refusal);
+    if (refusal->is_refused) {
+        return APR_SUCCESS;
     }
     outcome = gc_db_text(rows, 0, 0);
     *id = gc_db_uuid(rows, 0, 1);

@@ -8,6 +8,7 @@
 
 #include "db.h"
 #include "key.h"
+#include "limit.h"
 
 typedef struct gc_user_t {
     gc_uuid_t id;
@@ -17,11 +18,17 @@ typedef struct gc_user_t {
     apr_time_t created;
 } gc_user_t;
 
-/* Opens an account, or finds the one that was opened under the key. GC_EEXIST: the number has
- * another one. GC_EREUSED. */
-GC_MUST_CHECK apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const char *e164,
-                                          const char *mobile_number, const char *name,
-                                          const gc_key_t *key, gc_uuid_t *id);
+typedef struct gc_signup_t {
+    const char *e164, *mobile_number; /* the latter as it was written */
+    const char *name;                 /* or NULL */
+    const gc_key_t *key;
+    gc_limit_uses_t uses;
+} gc_signup_t;
+
+/* Opens an account, or finds the one that was opened under the key; or does not, as *refusal tells.
+ * GC_EEXIST: the number has another one. GC_EREUSED. */
+GC_MUST_CHECK apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const gc_signup_t *signup,
+                                          gc_uuid_t *id, gc_refusal_t *refusal);
 
 /* All that is the user's goes along. *owed is an array of gc_reply_ref_t: the replies that were
  * owed. GC_ENOENT: there is no such user any more. */

@@ -6,13 +6,20 @@ BEGIN;
 
 -- Opens an account. outcome: 'created'; 'taken': the number has one; 'replayed', 'key_reused': it has
 -- one that was made, or that made something, under this key. The key is the account's own, since
--- there is nobody else yet whose it could be.
-CREATE FUNCTION gemclone.user_create(p_e164 text, p_number text, p_name text, p_key text,
-                                     p_fingerprint bytea)
-RETURNS TABLE (outcome text, id uuid)
-LANGUAGE plpgsql AS $$
+-- there is nobody else yet whose it could be. refused: a limit (see limits_take) that is used up,
+-- until `ends`; of the rest, only replays do not count.
+CREATE FUNCTION gemclone.user_create(p_e164 text, p_number text, p_name text, p_key text, p_fingerprint bytea,
+                                     p_kinds text[], p_subjects text[], p_most bigint[], p_windows bigint[])
+RETURNS TABLE (outcome text, id uuid, refused text, ends timestamptz)
+LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 BEGIN
+    SELECT t.kind, t.ends INTO refused, ends
+    FROM gemclone.limits_take(p_kinds, p_subjects, p_most, p_windows) t;
+    IF refused IS NOT NULL THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
     INSERT INTO gemclone.users AS u (e164, mobile_number, name) VALUES (p_e164, p_number, p_name)
     ON CONFLICT (e164) DO NOTHING RETURNING u.id INTO id;
     IF NOT FOUND THEN
@@ -21,6 +28,9 @@ BEGIN
         FROM gemclone.users u JOIN gemclone.idempotency i ON i.user_id = u.id
         WHERE u.e164 = p_e164 AND i.key = p_key AND i.created_at >= now() - interval '24 hours';
         outcome := coalesce(outcome, 'taken');
+        IF outcome = 'replayed' THEN
+            PERFORM gemclone.limits_return(p_kinds, p_subjects);
+        END IF;
     ELSE
         outcome := 'created';
         INSERT INTO gemclone.idempotency (user_id, key, fingerprint, answer)
