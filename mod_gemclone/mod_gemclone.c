@@ -102,11 +102,11 @@ static gc_note_t *note_of(request_rec *r)
     return note;
 }
 
-/* Whether there may be one. What cannot be told to be another's (the path may be unreadable) is
+/* Whether there may be one, or another secret. What cannot be told to be another's (the path may be unreadable) is
  * taken for ours. */
 static int may_have_ticket(const request_rec *r)
 {
-    return r->the_request && strstr(r->the_request, "ticket=")
+    return r->the_request && strchr(r->the_request, '?')
            && (!r->parsed_uri.path || gc_config_mapping_of(r->server, r->parsed_uri.path));
 }
 

@@ -44,15 +44,20 @@ apr_status_t gc_ticket_check(gc_request_t *q, const char *ticket)
 
 /* --- Keeping them out of logs -------------------------------------------- */
 
-/* The value of the parameter in a text, or NULL. */
-static char *find_value(const char *text)
+/* Parameters that are not to be logged: the ticket, and what clients put there by mistake, where
+ * nobody takes it. */
+static const char *const secrets[] = {PARAMETER,
+                                      "access_token=", "refresh_token=", "otp=", "password="};
+
+/* The value of a parameter in a text, or NULL. */
+static char *find_value(const char *text, const char *parameter)
 {
     const char *at = text;
 
-    while (at && (at = strstr(at, PARAMETER))) {
+    while (at && (at = strstr(at, parameter))) {
         int begins = at == text || at[-1] == '?' || at[-1] == '&';
 
-        at += strlen(PARAMETER);
+        at += strlen(parameter);
         if (begins) {
             return (char *)at;
         }
@@ -61,23 +66,27 @@ static char *find_value(const char *text)
 }
 
 /* A copy with "-" in the place of every such value. */
-static char *redact(apr_pool_t *pool, char *text)
+static char *redact(apr_pool_t *pool, char *text, const char *parameter)
 {
-    const char *value = text ? find_value(text) : NULL;
+    const char *value = text ? find_value(text, parameter) : NULL;
 
-    return value ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(value - text)), "-",
-                               redact(pool, apr_pstrdup(pool, value + strcspn(value, "& "))), NULL)
+    return value ? apr_pstrcat(
+               pool, apr_pstrmemdup(pool, text, (apr_size_t)(value - text)), "-",
+               redact(pool, apr_pstrdup(pool, value + strcspn(value, "& ")), parameter), NULL)
                  : text;
 }
 
 const char *gc_ticket_hide(request_rec *r)
 {
-    const char *value = r->args ? find_value(r->args) : NULL;
+    const char *value = r->args ? find_value(r->args, PARAMETER) : NULL;
     const char *ticket = value ? apr_pstrmemdup(r->pool, value, strcspn(value, "&")) : NULL;
+    size_t i;
 
-    r->args = redact(r->pool, r->args);
-    r->the_request = redact(r->pool, r->the_request);
-    r->unparsed_uri = redact(r->pool, r->unparsed_uri);
-    r->parsed_uri.query = redact(r->pool, r->parsed_uri.query);
+    for (i = 0; r->args && i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        r->args = redact(r->pool, r->args, secrets[i]);
+        r->the_request = redact(r->pool, r->the_request, secrets[i]);
+        r->unparsed_uri = redact(r->pool, r->unparsed_uri, secrets[i]);
+        r->parsed_uri.query = redact(r->pool, r->parsed_uri.query, secrets[i]);
+    }
     return ticket;
 }

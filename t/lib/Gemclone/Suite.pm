@@ -7,6 +7,7 @@ use File::Find ();
 use Gemclone::ApacheTest;
 use Gemclone::Paths qw(build_dir run_dir);
 use Gemclone::Prove;
+use Gemclone::Secrets;
 use Gemclone::Stack;
 use Mojo::File qw(path);
 
@@ -19,9 +20,11 @@ sub run ($self, @prove_arguments) {
     return 1 unless Gemclone::Prove->named(@prove_arguments) || $self->_make_check;
 
     # What one test has a prompt do to a key is not to fall on the prompts of another.
+    # All that can be logged is, and at the end no secret may stand there, nor anywhere else.
     my $stack = Gemclone::Stack->start(fsync => 0, log_check => 0, writer => \&Gemclone::ApacheTest::configure,
-        directives => ['GemcloneGeminiBreaker 0']);
+        directives => ['GemcloneGeminiBreaker 0'], log_level => 'info gemclone:trace8');
     local %ENV = (%ENV, %{$stack->environment}, GEMCLONE_REFEREE => $self->referee,
+        GEMCLONE_SECRETS => Gemclone::Secrets->begin($stack->dir . '/secrets'),
         PERL5LIB => join ':', $stack->dir, $ENV{PERL5LIB} // ());
     my @tests = $self->_tests;
     my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _takes_turns($_) } @tests], sub { _at_end($stack) });
@@ -65,8 +68,10 @@ sub _takes_turns ($test) {
 
 # Stopping is part of the test: whatever the server says while it goes counts too.
 sub _at_end ($stack) {
+    my @secrets = Gemclone::Secrets->search($stack);
     my $clean = $stack->stop;
     my @complaints = map {"unexpected in the error log: $_"} $stack->log->unexpected;
+    push @complaints, map {"a secret where it does not belong: $_"} @secrets;
     push @complaints, 'a server did not stop when asked to and was killed' unless $clean;
     return @complaints;
 }
