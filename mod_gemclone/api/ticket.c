@@ -65,15 +65,24 @@ static char *find_value(const char *text, const char *parameter)
     return NULL;
 }
 
-/* A copy with "-" in the place of every such value. */
+/* A copy with "-" in the place of every such value. One pass: there may be a thousand of them. */
 static char *redact(apr_pool_t *pool, char *text, const char *parameter)
 {
-    const char *value = text ? find_value(text, parameter) : NULL;
+    const char *at = text, *value;
+    char *copy, *to;
 
-    return value ? apr_pstrcat(
-               pool, apr_pstrmemdup(pool, text, (apr_size_t)(value - text)), "-",
-               redact(pool, apr_pstrdup(pool, value + strcspn(value, "& ")), parameter), NULL)
-                 : text;
+    if (!text || !find_value(text, parameter)) {
+        return text;
+    }
+    to = copy = apr_palloc(pool, 2 * strlen(text) + 1); /* an empty value grows */
+    while ((value = find_value(at, parameter))) {
+        memcpy(to, at, (apr_size_t)(value - at));
+        to += value - at;
+        *to++ = '-';
+        at = value + strcspn(value, "& ");
+    }
+    memcpy(to, at, strlen(at) + 1);
+    return copy;
 }
 
 const char *gc_ticket_hide(request_rec *r)

@@ -10,7 +10,8 @@
 
 #include "core/json.h"
 
-#define TIME(seconds) ((apr_time_t)(seconds)*APR_USEC_PER_SEC)
+/* Seconds that an apr_time_t holds. */
+#define LATEST (APR_INT64_MAX / APR_USEC_PER_SEC)
 
 static const char id_characters[] =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
@@ -214,9 +215,12 @@ const char *gc_stripe_text(const json_t *object, const char *member)
     return json_string_value(json_object_get(object, member));
 }
 
+/* A time that cannot be is none. */
 static apr_time_t time_of(const json_t *object, const char *member)
 {
-    return TIME(json_integer_value(json_object_get(object, member)));
+    json_int_t seconds = json_integer_value(json_object_get(object, member));
+
+    return seconds > 0 && seconds <= LATEST ? apr_time_from_sec(seconds) : 0;
 }
 
 static int is(const json_t *object, const char *kind)

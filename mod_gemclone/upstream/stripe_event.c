@@ -36,7 +36,7 @@ static const char *find_time(const char *header, apr_size_t *len, apr_int64_t *s
             }
             memcpy(text, part, *len);
             text[*len] = '\0';
-            return gc_unit_integer(text, seconds) == APR_SUCCESS && *seconds >= 0 ? part : NULL;
+            return *text != '-' && gc_unit_integer(text, seconds) == APR_SUCCESS ? part : NULL;
         }
     }
     return NULL;

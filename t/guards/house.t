@@ -69,6 +69,9 @@ verdict 'each source is built' "$(difference "$(find $source -name '*.[ch]')" \
     "$(grep -oE 'mod_gemclone/[a-z0-9_/]+\.[ch]' Makefile.am)")"
 verdict 'each unit test is run' "$(difference "$(find t/unit -name 'test_*.c' | sed 's/\.c$//')" \
     "$(grep -oE 't/unit/test_[a-z0-9_]+' Makefile.am)")"
+verdict 'each fuzz target is run, and has a corpus' "$(difference "$(find t/fuzz -name 'fuzz_*.c' | sed 's/\.c$//')" \
+    "$(grep -oE 't/fuzz/fuzz_[a-z0-9_]+' Makefile.am)"
+    difference "$(find t/fuzz -name 'fuzz_*.c' | sed 's/.*fuzz_//; s/\.c$//')" "$(ls t/fuzz/corpus)")"
 verdict 'each change of the schema can be deployed, reverted and verified' "$(
     for change in $(sed -nE 's/^([a-z_]+) .*# .*/\1/p' sql/sqitch.plan); do
         for step in deploy revert verify; do

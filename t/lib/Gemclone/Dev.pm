@@ -9,7 +9,7 @@ use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
 
 my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench,
-    chaos => \&_chaos);
+    chaos => \&_chaos, fuzz => \&_fuzz);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
 
 # Returns the exit status.
@@ -73,6 +73,7 @@ sub _bench (@arguments) {
 }
 
 sub _chaos (@arguments) { return _program(top->child('t', 'chaos', 'run'), @arguments) }
+sub _fuzz  (@arguments) { return _program(top->child('t', 'fuzz', 'run'), @arguments) }
 
 # Its exit status, as a shell has it.
 sub _program (@command) {
