@@ -172,15 +172,15 @@ static void check_ticket(const gc_request_t *q)
 
 static void check_key(const gc_request_t *q)
 {
-    const char *wanted = apr_table_get(q->r->headers_in, "Idempotency-Key"), *key, *p = wanted;
-    gc_hash_t fingerprint;
-    int is_good = gc_request_key(q, &key, &fingerprint) == APR_SUCCESS;
+    const char *wanted = apr_table_get(q->r->headers_in, "Idempotency-Key"), *p = wanted;
+    gc_key_t key;
+    int is_good = gc_request_key(q, &key) == APR_SUCCESS;
 
     while (*p > ' ' && *p < 0x7F) {
         p++;
     }
     HOLDS(is_good == (*p == '\0' && p > wanted && p - wanted <= 255));
-    HOLDS(!is_good || strcmp(key, wanted) == 0);
+    HOLDS(!is_good || strcmp(key.text, wanted) == 0);
 }
 
 /* As httpd has it when it is ours to look at. */

@@ -24,9 +24,9 @@
 #define ISSUER "gemclone"
 
 static const gc_token_key_t keys[] = {
-    {"a", (const unsigned char *)"0123456789abcdef0123456789abcdef", 32},
-    {"b", (const unsigned char *)"another secret of 32 bytes/////!", 32},
-    {"a", (const unsigned char *)"a key that nobody here has heard", 32},
+    {"a", "HS256", (const unsigned char *)"0123456789abcdef0123456789abcdef", 32, NULL},
+    {"b", "HS256", (const unsigned char *)"another secret of 32 bytes/////!", 32, NULL},
+    {"a", "HS256", (const unsigned char *)"a key that nobody here has heard", 32, NULL},
 };
 
 static gc_token_ring_t *ring_of(apr_pool_t *pool, int count)
