@@ -94,7 +94,7 @@ sub escaped_cases ($route) {
 sub body_cases ($route) {
     my $body = $route->body($guest) or return;
     my @cases;
-    for my $member (grep { !ref $body->{$_} && $body->{$_} !~ /^\d{1,9}$/ } sort keys %$body) {
+    for my $member (grep { !ref $body->{$_} && ($body->{$_} // '') !~ /^\d{1,9}$/ } sort keys %$body) {
         for my $break (sort keys %BREAK) {
             my $value = ($body->{$member} // '') . $BREAK{$break};
             my $json = encode_json {%$body, $member => $value};

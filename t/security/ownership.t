@@ -4,7 +4,7 @@ use Mojo::Base -strict, -signatures;
 
 use Apache::Test qw(-withtestmore);
 use Gemclone::Check;
-use Gemclone::Paths qw(top);
+use Gemclone::Routes;
 use Gemclone::Stack;
 use Mojo::JSON qw(encode_json);
 
@@ -20,8 +20,7 @@ my $others_room = $other->room('Mine');
 my $others_prompt = $other->send($others_room, 'Hello')->{data}{id};
 
 # Every route with a room in its path, as the table has it.
-my @ROUTES = map { /^\s*\{"([A-Z]+)",\s*"([^"]*\{room\}[^"]*)"/ ? [$1, $2] : () }
-    split /\n/, top->child('mod_gemclone', 'api', 'route.c')->slurp;
+my @ROUTES = map { [$_->method, $_->pattern] } grep { $_->pattern =~ /\{room\}/ } Gemclone::Routes->all;
 my %BODY = (PATCH => {title => 'Stolen', system_prompt => 'x'}, POST => {content => 'Intrusion'});
 
 plan tests => 6 + @ROUTES, need 'gemclone';

@@ -5,7 +5,7 @@ use Mojo::Base -strict, -signatures;
 use Apache::Test qw(-withtestmore);
 use Gemclone::Check;
 use Gemclone::Client;
-use Gemclone::Paths qw(top);
+use Gemclone::Routes;
 use Gemclone::Stack;
 use Gemclone::Token;
 use Mojo::File qw(path);
@@ -21,8 +21,7 @@ my $id = $owner->send($room, 'Hello')->{data}{id};
 my $resetter = $stack->client;
 $resetter->verify($number, $resetter->otp($number, 'reset_password'), 'reset_password');
 
-my @ROUTES = map { /^\s*\{"([A-Z]+)",\s*"([^"]+)",\s*GC_FOR_USERS/ ? [$1, $2] : () }
-    split /\n/, top->child('mod_gemclone', 'api', 'route.c')->slurp;
+my @ROUTES = map { [$_->method, $_->pattern] } grep { $_->access eq 'GC_FOR_USERS' } Gemclone::Routes->all;
 my %BODY = (PATCH => {title => 'x'}, POST => {title => 'x', content => 'x'});
 
 plan tests => 4 + @ROUTES, need 'gemclone';
