@@ -96,7 +96,7 @@ DURATION(drain_timeout, "GemcloneDrainTimeout", GC_SEC(10), 0, GC_MIN(60),
 /* Streams of events */
 INTEGER (max_streams, "GemcloneMaxStreams", 1000, 0, 1000000, "streams that a child holds open at once")
 INTEGER (blocking_streams, "GemcloneBlockingStreams", 16, 0, 100000,
-         "streams of this host that may have a thread each, where that is what they need")
+         "streams and long exports of this host that may have a thread each")
 SIZE    (stream_buffer, "GemcloneStreamBuffer", GC_KIB(64), GC_KIB(4), GC_KIB(16384),
          "what a reader may leave unread before its stream is dropped")
 DURATION(stream_heartbeat, "GemcloneStreamHeartbeat", GC_SEC(15), GC_SEC(1), GC_MIN(5),

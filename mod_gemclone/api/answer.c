@@ -54,16 +54,23 @@ int gc_answer_body(gc_request_t *q, const char *bytes, apr_size_t len)
     return OK;
 }
 
+void gc_answer_head(gc_request_t *q, int status, const char *type)
+{
+    request_rec *r = q->r;
+
+    r->status = status;
+    ap_set_content_type(r, type);
+    apr_table_setn(r->headers_out, "Cache-Control",
+                   r->method_number == M_GET ? "private, no-cache" : "no-store");
+}
+
 int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes,
                     apr_size_t len)
 {
     request_rec *r = q->r;
-    int is_get = r->method_number == M_GET;
 
-    r->status = status;
-    ap_set_content_type(r, type);
-    apr_table_setn(r->headers_out, "Cache-Control", is_get ? "private, no-cache" : "no-store");
-    if (is_get && status == HTTP_OK) {
+    gc_answer_head(q, status, type);
+    if (r->method_number == M_GET && status == HTTP_OK) {
         int rv;
 
         apr_table_setn(r->headers_out, "ETag", etag_of(r->pool, bytes, len));

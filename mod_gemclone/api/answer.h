@@ -20,6 +20,9 @@ int gc_answer_json(gc_request_t *q, int status, json_t *body);
 int gc_answer_bytes(gc_request_t *q, int status, const char *type, const char *bytes,
                     apr_size_t len);
 
+/* Status, type and Cache-Control, for whoever writes the body. */
+void gc_answer_head(gc_request_t *q, int status, const char *type);
+
 /* The body alone: status and headers are set. */
 int gc_answer_body(gc_request_t *q, const char *bytes, apr_size_t len);
 

@@ -36,6 +36,18 @@ void gc_events_release(gc_request_t *q)
     gc_stream_release(streams_of(q), q->r);
 }
 
+int gc_events_reserve_thread(gc_request_t *q)
+{
+    gc_streams_t *streams = streams_of(q);
+
+    return streams && gc_stream_reserve_thread(streams);
+}
+
+void gc_events_release_thread(gc_request_t *q)
+{
+    gc_stream_release_thread(streams_of(q));
+}
+
 int gc_events_refuse(gc_request_t *q)
 {
     apr_table_setn(q->r->headers_out, "Retry-After", RETRY_AFTER);

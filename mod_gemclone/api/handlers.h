@@ -37,7 +37,7 @@ gc_handler_t gc_handle_stream_ticket;
 gc_handler_t gc_handle_message_events, gc_handle_message_cancel, gc_handle_message_regenerate;
 
 /* export.c */
-gc_handler_t gc_handle_chatroom_export;
+gc_handler_t gc_handle_chatroom_export, gc_handle_me_export;
 
 /* message.c */
 extern const gc_rule_t gc_rules_message_send[];

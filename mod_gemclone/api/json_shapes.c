@@ -1,10 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Chatrooms and messages as clients see them.
+ * Accounts, chatrooms and messages as clients see them.
  */
 #include "json_shapes.h"
 
 #include "core/json.h"
 #include "core/rfc3339.h"
+
+json_t *gc_user_json(apr_pool_t *pool, const gc_user_t *user)
+{
+    return json_pack("{s:s, s:s?, s:s, s:s, s:s}", "id", gc_uuid_text(pool, &user->id), "name",
+                     user->name, "mobile_number", user->mobile_number, "tier", user->tier,
+                     "created_at", gc_rfc3339(pool, user->created));
+}
+
+json_t *gc_usage_count_json(const gc_usage_count_t *count)
+{
+    return json_pack("{s:I, s:I, s:I}", "prompts", (json_int_t)count->prompts, "input_tokens",
+                     (json_int_t)count->input_tokens, "output_tokens",
+                     (json_int_t)count->output_tokens);
+}
+
+json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status)
+{
+    return json_pack("{s:s, s:s?, s:s?, s:b}", "tier", status->tier, "status", status->status,
+                     "current_period_end",
+                     status->period_end ? gc_rfc3339(pool, status->period_end) : NULL,
+                     "cancel_at_period_end", status->cancels);
+}
+
+json_t *gc_session_json(apr_pool_t *pool, const gc_session_t *session, const gc_uuid_t *current)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b}", "id", gc_uuid_text(pool, &session->id),
+                     "created_at", gc_rfc3339(pool, session->created), "used_at",
+                     gc_rfc3339(pool, session->used), "expires_at",
+                     gc_rfc3339(pool, session->expires), "client", session->client, "current",
+                     gc_uuid_equal(&session->id, current));
+}
 
 json_t *gc_chatroom_json(apr_pool_t *pool, const gc_chatroom_t *room)
 {

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Chatrooms and messages as clients see them.
+ * Accounts, chatrooms and messages as clients see them. All of these are NULL without memory.
  */
 #ifndef GC_JSON_SHAPES_H
 #define GC_JSON_SHAPES_H
 
 #include <jansson.h>
 
+#include "store/billing.h"
 #include "store/chatroom.h"
 #include "store/message.h"
+#include "store/session.h"
+#include "store/user.h"
 
-/* A chatroom. NULL without memory. */
+json_t *gc_user_json(apr_pool_t *pool, const gc_user_t *user);
+json_t *gc_usage_count_json(const gc_usage_count_t *count);
+json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status);
+
+/* current: the session that asks. */
+json_t *gc_session_json(apr_pool_t *pool, const gc_session_t *session, const gc_uuid_t *current);
+
 json_t *gc_chatroom_json(apr_pool_t *pool, const gc_chatroom_t *room);
 
-/* What lists show of a message. NULL without memory. */
+/* What lists show of a message. */
 json_t *gc_message_json(apr_pool_t *pool, const gc_message_t *message);
 
 /* And what one message shows beside. */

@@ -84,6 +84,10 @@ int gc_events_refuse(gc_request_t *q);
 int gc_events_open(gc_request_t *q, int status, apr_int64_t reply, const gc_event_id_t *from,
                    const char *accepted);
 
+/* A place among those whose threads write long answers, and giving it up. */
+GC_MUST_CHECK int gc_events_reserve_thread(gc_request_t *q);
+void gc_events_release_thread(gc_request_t *q);
+
 /* Has the request wait for an errand, after which answer(baton, r) answers it (stream.h); *rv is
  * what the handler is to return then. 0: as many wait as there may be, and nothing has begun. */
 GC_MUST_CHECK int gc_request_wait(gc_request_t *q, gc_errand_t *errand,

@@ -30,6 +30,7 @@ const gc_route_t gc_routes[] = {
     {"GET",    "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me,              "user_me"},
     {"PATCH",  "/user/me",                  GC_FOR_USERS, gc_rules_me_change,       gc_handle_me_change,       "user_me_change"},
     {"DELETE", "/user/me",                  GC_FOR_USERS, NULL,                     gc_handle_me_delete,       "user_me_delete"},
+    {"GET",    "/user/me/export",           GC_FOR_USERS, NULL,                     gc_handle_me_export,       "user_me_export"},
     {"GET",    "/user/me/usage",            GC_FOR_USERS, NULL,                     gc_handle_me_usage,        "user_me_usage"},
 
     {"POST",   "/chat/chatroom",            GC_FOR_USERS, gc_rules_chatroom_create, gc_handle_chatroom_create, "chatroom_create"},

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
+#include "json_shapes.h"
 #include "sign_in.h"
 
 const gc_rule_t gc_rules_refresh[] = {{"refresh_token", GC_RULE_REQUIRED, 1, 512, NULL, NULL},
@@ -67,15 +68,6 @@ int gc_handle_refresh(gc_request_t *q)
 
 /* --- Listing and ending ------------------------------------------------------------ */
 
-static json_t *session_json(const gc_request_t *q, const gc_session_t *session)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b}", "id", gc_uuid_text(q->pool, &session->id),
-                     "created_at", gc_rfc3339(q->pool, session->created), "used_at",
-                     gc_rfc3339(q->pool, session->used), "expires_at",
-                     gc_rfc3339(q->pool, session->expires), "client", session->client, "current",
-                     gc_uuid_equal(&session->id, &q->token.session));
-}
-
 int gc_handle_sessions(gc_request_t *q)
 {
     apr_array_header_t *sessions;
@@ -88,7 +80,9 @@ int gc_handle_sessions(gc_request_t *q)
     }
     list = json_array();
     for (i = 0; i < sessions->nelts; i++) {
-        json_array_append_new(list, session_json(q, &APR_ARRAY_IDX(sessions, i, gc_session_t)));
+        json_array_append_new(
+            list,
+            gc_session_json(q->pool, &APR_ARRAY_IDX(sessions, i, gc_session_t), &q->token.session));
     }
     return gc_answer_json(q, HTTP_OK,
                           json_pack("{s:s, s:o}", "message", "Your sessions.", "sessions", list));

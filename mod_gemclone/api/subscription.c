@@ -2,8 +2,8 @@
  * What the user has: from our own table, which Stripe's events keep up to date.
  */
 #include "answer.h"
-#include "core/rfc3339.h"
 #include "handlers.h"
+#include "json_shapes.h"
 #include "store/billing.h"
 
 int gc_handle_subscription_status(gc_request_t *q)
@@ -14,10 +14,5 @@ int gc_handle_subscription_status(gc_request_t *q)
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv == GC_ENOENT ? GC_EGONE : rv);
     }
-    return gc_answer_json(
-        q, HTTP_OK,
-        json_pack("{s:s, s:s?, s:s?, s:b}", "tier", status.tier, "status", status.status,
-                  "current_period_end",
-                  status.period_end ? gc_rfc3339(q->pool, status.period_end) : NULL,
-                  "cancel_at_period_end", status.cancels));
+    return gc_answer_json(q, HTTP_OK, gc_subscription_json(q->pool, &status));
 }

@@ -9,6 +9,7 @@
 #include "answer.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
+#include "json_shapes.h"
 #include "reply.h"
 #include "work/departure.h"
 
@@ -17,10 +18,7 @@ const gc_rule_t gc_rules_me_change[] = {{"name", GC_RULE_NULLABLE, 1, 100, NULL,
 
 static json_t *account_json(gc_request_t *q, const char *message, const gc_user_t *user)
 {
-    return json_pack("{s:s, s:{s:s, s:s?, s:s, s:s, s:s}}", "message", message, "user", "id",
-                     gc_uuid_text(q->pool, &user->id), "name", user->name, "mobile_number",
-                     user->mobile_number, "tier", user->tier, "created_at",
-                     gc_rfc3339(q->pool, user->created));
+    return json_pack("{s:s, s:o}", "message", message, "user", gc_user_json(q->pool, user));
 }
 
 /* What went wrong with the account of a token that is good. */
@@ -70,13 +68,6 @@ int gc_handle_me_change(gc_request_t *q)
 
 /* --- Usage ------------------------------------------------------------------ */
 
-static json_t *count_json(const gc_usage_count_t *count)
-{
-    return json_pack("{s:I, s:I, s:I}", "prompts", (json_int_t)count->prompts, "input_tokens",
-                     (json_int_t)count->input_tokens, "output_tokens",
-                     (json_int_t)count->output_tokens);
-}
-
 int gc_handle_me_usage(gc_request_t *q)
 {
     const gc_quota_t *quota = &q->service->quota;
@@ -92,10 +83,11 @@ int gc_handle_me_usage(gc_request_t *q)
     return gc_answer_json(q, HTTP_OK,
                           json_pack("{s:s, s:{s:s, s:o, s:o, s:o, s:o, s:s}}", "message",
                                     "Your usage.", "usage", "tier", usage.tier, "today",
-                                    count_json(&usage.today), "month", count_json(&usage.month),
-                                    "limit", limit < 0 ? json_null() : json_integer(limit),
-                                    "remaining", limit < 0 ? json_null() : json_integer(left),
-                                    "resets_at", gc_rfc3339(q->pool, usage.resets)));
+                                    gc_usage_count_json(&usage.today), "month",
+                                    gc_usage_count_json(&usage.month), "limit",
+                                    limit < 0 ? json_null() : json_integer(limit), "remaining",
+                                    limit < 0 ? json_null() : json_integer(left), "resets_at",
+                                    gc_rfc3339(q->pool, usage.resets)));
 }
 
 /* --- Leaving ---------------------------------------------------------------- */

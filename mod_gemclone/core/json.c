@@ -142,6 +142,11 @@ void gc_json_write(gc_json_writer_t *writer, const json_t *value)
         !value || json_dump_callback(value, append_cb, writer, JSON_COMPACT | JSON_ENCODE_ANY) != 0;
 }
 
+void gc_json_writer_clear(gc_json_writer_t *writer)
+{
+    writer->len = 0;
+}
+
 const char *gc_json_written(gc_json_writer_t *writer, apr_size_t *len)
 {
     if (writer->failed) {

@@ -29,6 +29,9 @@ gc_json_writer_t *gc_json_writer_create(apr_pool_t *pool);
 void gc_json_write_raw(gc_json_writer_t *writer, const char *text);
 void gc_json_write(gc_json_writer_t *writer, const json_t *value);
 
+/* Begins anew, in the same memory. */
+void gc_json_writer_clear(gc_json_writer_t *writer);
+
 /* The text, which lives as long as the pool; NULL without memory. *len may be NULL. */
 const char *gc_json_written(gc_json_writer_t *writer, apr_size_t *len);
 

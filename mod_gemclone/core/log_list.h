@@ -71,4 +71,5 @@ X(GEM0706, INFO,    "subscriptions are asked about whose period has ended withou
 
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")
+X(GEM0502, WARNING, "an export was cut off: what was to follow could not be read")
 /* clang-format on */

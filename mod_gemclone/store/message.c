@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* A page of all versions ends with the message that reaches one of these. */
+enum { PAGE_ROWS = 200, PAGE_BYTES = 256 * 1024 };
+
 static void read_message(const gc_db_result_t *rows, int row, gc_message_t *message)
 {
     message->id = gc_db_int(rows, row, 0, 0);
@@ -65,8 +68,21 @@ apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *use
     return rv == APR_SUCCESS ? read_messages(pool, rows, messages) : rv;
 }
 
+/* A page has all that its bounds let in: where neither is reached, there is no more. */
+static int is_full(const apr_array_header_t *messages)
+{
+    apr_size_t bytes = 0;
+    int i;
+
+    for (i = 0; i < messages->nelts; i++) {
+        bytes += strlen(APR_ARRAY_IDX(messages, i, gc_message_t).content);
+    }
+    return messages->nelts == PAGE_ROWS || bytes >= PAGE_BYTES;
+}
+
 apr_status_t gc_message_versions(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                 const gc_uuid_t *room, apr_array_header_t **messages)
+                                 const gc_uuid_t *room, apr_int64_t after,
+                                 apr_array_header_t **messages, int *more)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -74,8 +90,15 @@ apr_status_t gc_message_versions(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t 
 
     gc_db_add_uuid(&params, user);
     gc_db_add_uuid(&params, room);
+    gc_db_add_int(&params, PAGE_ROWS);
+    gc_db_add_int(&params, after);
+    gc_db_add_int(&params, PAGE_BYTES);
     rv = gc_db_run(db, pool, GC_SQL_MESSAGE_VERSIONS, &params, &rows);
-    return rv == APR_SUCCESS ? read_messages(pool, rows, messages) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = read_messages(pool, rows, messages);
+    }
+    *more = rv == APR_SUCCESS && is_full(*messages);
+    return rv;
 }
 
 apr_status_t gc_message_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

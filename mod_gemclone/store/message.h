@@ -36,10 +36,12 @@ GC_MUST_CHECK apr_status_t gc_message_list(gc_db_t *db, apr_pool_t *pool, const 
                                            const gc_uuid_t *room, int limit, apr_int64_t after,
                                            apr_array_header_t **messages);
 
-/* All that was ever said in a room, older versions of replies too. As gc_message_list. */
+/* A page of all that was ever said in a room, older versions of replies too, after an id (0: from
+ * the start): so much that it takes about 256 KiB, or one message. *more: there may be another
+ * page. Else as gc_message_list. */
 GC_MUST_CHECK apr_status_t gc_message_versions(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,
-                                               const gc_uuid_t *room,
-                                               apr_array_header_t **messages);
+                                               const gc_uuid_t *room, apr_int64_t after,
+                                               apr_array_header_t **messages, int *more);
 
 /* GC_ENOENT: missing, or somebody else's. */
 GC_MUST_CHECK apr_status_t gc_message_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

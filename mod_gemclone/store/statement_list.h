@@ -23,6 +23,9 @@ READ(USAGE_GET,
   "FROM gemclone.users u CROSS JOIN (SELECT now() AT TIME ZONE 'UTC' AS now) t "
   "LEFT JOIN gemclone.usage g ON g.user_id = u.id AND g.day >= date_trunc('month', t.now)::date "
   "WHERE u.id = $1 GROUP BY u.id, t.now")
+READ(USAGE_DAYS,
+  "SELECT to_char(day, 'YYYY-MM-DD'), prompts, input_tokens, output_tokens FROM gemclone.usage "
+  "WHERE user_id = $1 ORDER BY day")
 WRITE(USER_DELETE,
   "WITH owed AS (SELECT room_id, reply_id FROM gemclone.jobs WHERE user_id = $1), "
   "gone AS (DELETE FROM gemclone.users WHERE id = $1 RETURNING id) "
@@ -117,7 +120,10 @@ READ(MESSAGE_GET,
   "WHERE m.room_id = $2 AND m.id = $3 AND r.user_id = $1")
 READ(MESSAGE_VERSIONS,
   GC_SQL_MESSAGE
-  "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id "
+  "FROM gemclone.chatrooms r LEFT JOIN LATERAL (SELECT * FROM (SELECT a.*, "
+  "sum(octet_length(a.content)) OVER (ORDER BY a.id) - octet_length(a.content) AS bytes_before "
+  "FROM gemclone.messages a WHERE a.room_id = r.id AND a.id > $4 ORDER BY a.id LIMIT $3) p "
+  "WHERE p.bytes_before < $5) m ON true "
   "WHERE r.id = $2 AND r.user_id = $1 ORDER BY m.id")
 READ(REPLIES_ENDED,
   GC_SQL_MESSAGE

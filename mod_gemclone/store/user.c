@@ -84,11 +84,11 @@ apr_status_t gc_user_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
     return rv;
 }
 
-static gc_usage_count_t read_count(const gc_db_result_t *rows, int column)
+static gc_usage_count_t read_count(const gc_db_result_t *rows, int row, int column)
 {
-    return (gc_usage_count_t){.prompts = gc_db_int(rows, 0, column, 0),
-                              .input_tokens = gc_db_int(rows, 0, column + 1, 0),
-                              .output_tokens = gc_db_int(rows, 0, column + 2, 0)};
+    return (gc_usage_count_t){.prompts = gc_db_int(rows, row, column, 0),
+                              .input_tokens = gc_db_int(rows, row, column + 1, 0),
+                              .output_tokens = gc_db_int(rows, row, column + 2, 0)};
 }
 
 apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_usage_t *usage)
@@ -102,10 +102,31 @@ apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, g
     if (rv == APR_SUCCESS) {
         usage->tier = gc_db_text(rows, 0, 0);
         usage->resets = gc_db_time(rows, 0, 1);
-        usage->today = read_count(rows, 2);
-        usage->month = read_count(rows, 5);
+        usage->today = read_count(rows, 0, 2);
+        usage->month = read_count(rows, 0, 5);
     }
     return rv;
+}
+
+apr_status_t gc_user_usage_days(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                                apr_array_header_t **days)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    apr_status_t rv;
+    int i;
+
+    gc_db_add_uuid(&params, id);
+    rv = gc_db_run(db, pool, GC_SQL_USAGE_DAYS, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *days = apr_array_make(pool, gc_db_rows(rows), sizeof(gc_usage_day_t));
+    for (i = 0; i < gc_db_rows(rows); i++) {
+        APR_ARRAY_PUSH(*days, gc_usage_day_t) =
+            (gc_usage_day_t){gc_db_text(rows, i, 0), read_count(rows, i, 1)};
+    }
+    return APR_SUCCESS;
 }
 
 apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,

@@ -64,4 +64,13 @@ typedef struct gc_usage_t {
 GC_MUST_CHECK apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                                          gc_usage_t *usage);
 
+typedef struct gc_usage_day_t {
+    const char *day; /* "2026-11-23" */
+    gc_usage_count_t count;
+} gc_usage_day_t;
+
+/* Each day on which there was a prompt, from the first on. *days is an array of gc_usage_day_t. */
+GC_MUST_CHECK apr_status_t gc_user_usage_days(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
+                                              apr_array_header_t **days);
+
 #endif

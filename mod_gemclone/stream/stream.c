@@ -39,10 +39,20 @@ static int may_suspend(const request_rec *r)
     return is_async() && !c->master && c->cs && !c->clogging_input_filters && !r->main && !r->prev;
 }
 
+int gc_stream_reserve_thread(gc_streams_t *streams)
+{
+    return gc_blocking_enter(streams->shared, streams->options.most_blocking);
+}
+
+void gc_stream_release_thread(gc_streams_t *streams)
+{
+    gc_blocking_leave(streams->shared);
+}
+
 int gc_stream_reserve(gc_streams_t *streams, const request_rec *r)
 {
     if (!may_suspend(r)) {
-        return gc_blocking_enter(streams->shared, streams->options.most_blocking);
+        return gc_stream_reserve_thread(streams);
     }
     if (__atomic_add_fetch(&streams->suspended, 1, __ATOMIC_RELAXED) > streams->options.most) {
         __atomic_sub_fetch(&streams->suspended, 1, __ATOMIC_RELAXED);
@@ -56,7 +66,7 @@ void gc_stream_release(gc_streams_t *streams, const request_rec *r)
     if (may_suspend(r)) {
         __atomic_sub_fetch(&streams->suspended, 1, __ATOMIC_RELAXED);
     } else {
-        gc_blocking_leave(streams->shared);
+        gc_stream_release_thread(streams);
     }
 }
 

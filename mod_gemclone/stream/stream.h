@@ -48,6 +48,10 @@ typedef struct gc_stream_t {
 GC_MUST_CHECK int gc_stream_reserve(gc_streams_t *streams, const request_rec *r);
 void gc_stream_release(gc_streams_t *streams, const request_rec *r);
 
+/* The same for another long answer, which its request's thread writes whatever the MPM. */
+GC_MUST_CHECK int gc_stream_reserve_thread(gc_streams_t *streams);
+void gc_stream_release_thread(gc_streams_t *streams);
+
 /* Answers with the stream. What it returns is what httpd's handler is to return. */
 int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
 

@@ -26,6 +26,7 @@ my %ROUTES = (
     '/.well-known/jwks.json'  => {GET => '*'},
     '/user/me'         => {GET => 'user', PATCH => ['user', {name => 'x'}], DELETE => 'user'},
     '/user/me/usage'   => {GET => 'user'},
+    '/user/me/export'  => {GET => 'user'},
     (map {
         ($_ => {GET => 'user', POST => ['user', {title => 'x'}]},
             "$_/{room}" => {GET => 'user', PATCH => ['user', {title => 'y'}], DELETE => 'user'})

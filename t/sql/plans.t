@@ -149,7 +149,7 @@ sub use_everything () {
     sleep 0.7;
     $user->post("/message/$room/$slow/cancel", '');
     $user->wait_reply($room, $slow);
-    $user->get("/chat/chatroom/$room/export");
+    $user->get($_) for "/chat/chatroom/$room/export", '/user/me/export';
     buy_and_regret($user);
     $stack->new_user->delete('/user/me');
     return $user->get('/chat/chatroom')->code;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The same stream over TLS, over HTTP/2, under other MPMs, and behind the proxies that the documentation tells of.
+# The same stream over TLS, over HTTP/2, under other MPMs, and behind the proxies that the documentation tells of; a long
+# answer over HTTP/2.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Certificate;
@@ -14,7 +15,7 @@ use Mojo::File qw(path);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 7;
+plan tests => 8;
 
 my $dir = temp_dir;
 my ($cert, $key) = Gemclone::Certificate->make("$dir");
@@ -100,6 +101,26 @@ subtest 'HTTP/2' => sub {
     is +(finish((curls(1, $long))[0]))[0], 200, 'later there is room again';
 };
 
+# Begins to read an export by HTTP/2, as fast as it is told; returns a handle that gives curl's exit status at its end.
+sub export ($user, $rate) {
+    my @command = (program('curl'), qw(-s --http2 -m 60 -o /dev/null -w %{exitcode} --limit-rate), $rate, '--cacert', $cert, '-H',
+        'Authorization: Bearer ' . $user->token, "https://127.0.0.1:$tls_port/user/me/export");
+    open my $out, '-|', @command or die "curl: $!";
+    return $out;
+}
+
+subtest 'a long answer over HTTP/2' => sub {
+    $stack->log->expect('GEM0502');
+    my $user = $stack->new_user;
+    $stack->dbh->do(q{INSERT INTO gemclone.messages (room_id, sender, status, content, tokens)
+        SELECT ?::uuid, 'user', 'done', repeat('x', 20000), 2 FROM generate_series(1, 6000)}, {}, $user->room);
+    is readline(export($user, '1G')), 0, 'is whole';
+    my $slow = export($user, '2M');
+    sleep 1;
+    $user->delete('/user/me');
+    ok $stack->log->wait_for(qr/GEM0502/), 'one is cut off';
+    isnt readline($slow), 0, 'and no client takes for whole what is cut off';
+};
 for my $mpm (qw(worker prefork)) {
     subtest "the $mpm MPM" => sub {
         my $host = $stack->another_host(mpm => $mpm, children => $mpm eq 'prefork' ? 8 : 1,

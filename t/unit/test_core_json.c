@@ -390,6 +390,28 @@ static void test_text_of_nothing(void **state)
     assert_null(gc_json_text(pool, NULL, NULL));
 }
 
+static void test_written_in_pieces(void **state)
+{
+    gc_json_writer_t *writer = gc_json_writer_create(pool);
+    json_t *value = json_integer(7);
+    apr_size_t len;
+
+    (void)state;
+    assert_string_equal(gc_json_written(writer, &len), "");
+    assert_int_equal(len, 0);
+    gc_json_write_raw(writer, "[\"first\",");
+    assert_string_equal(gc_json_written(writer, &len), "[\"first\",");
+    gc_json_writer_clear(writer);
+    gc_json_write(writer, value);
+    gc_json_write_raw(writer, "]");
+    assert_string_equal(gc_json_written(writer, &len), "7]");
+    assert_int_equal(len, 2);
+    gc_json_write(writer, NULL);
+    gc_json_writer_clear(writer);
+    assert_null(gc_json_written(writer, &len)); /* what failed stays so: a piece is missing */
+    json_decref(value);
+}
+
 static void test_string_or_null(void **state)
 {
     json_t *text = gc_json_string_or_null("a"), *null = gc_json_string_or_null(NULL);
@@ -444,6 +466,7 @@ int main(void)
         JSON_TEST(test_own),
         JSON_TEST(test_text_of_any_length),
         JSON_TEST(test_text_of_nothing),
+        JSON_TEST(test_written_in_pieces),
         JSON_TEST(test_string_or_null),
     };
 
