@@ -31,8 +31,9 @@
 
 APLOG_USE_MODULE(gemclone);
 
-/* Seconds that the loop has for its first task. */
-enum { BEGIN_PATIENCE = 10 };
+/* Seconds that the loop has for its first task, and that a child waits to hear which sessions have
+ * ended. */
+enum { BEGIN_PATIENCE = 10, WATCH_PATIENCE = 1 };
 
 /* Memory that the children of this host share, made before the first fork. */
 static struct {
@@ -631,6 +632,20 @@ static apr_status_t begin(void)
     return rv == 0 ? APR_SUCCESS : APR_TIMEUP;
 }
 
+/* Without Postgres it begins all the same, since it may have answers in its cache. */
+static void await_watches(void)
+{
+    int i;
+
+    for (i = 0; i < child.services->nelts; i++) {
+        gc_session_watch_t *watch = APR_ARRAY_IDX(child.services, i, gc_service_t *)->watch;
+
+        if (watch) {
+            gc_session_watch_await(watch, WATCH_PATIENCE);
+        }
+    }
+}
+
 static void end_task(void *baton)
 {
     int i;
@@ -761,6 +776,9 @@ static apr_status_t start_companion(apr_pool_t *pchild)
     if (rv == APR_SUCCESS) {
         apr_pool_pre_cleanup_register(pchild, NULL, stop_cb);
         rv = begin();
+    }
+    if (rv == APR_SUCCESS) {
+        await_watches();
     }
     return rv;
 }

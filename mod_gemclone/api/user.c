@@ -11,6 +11,7 @@
 #include "handlers.h"
 #include "json_shapes.h"
 #include "reply.h"
+#include "sign_in.h"
 #include "work/departure.h"
 
 const gc_rule_t gc_rules_me_change[] = {{"name", GC_RULE_NULLABLE, 1, 100, NULL, NULL},
@@ -98,6 +99,7 @@ static int answer_gone(gc_request_t *q, apr_status_t rv, const apr_array_header_
         return answer_failure(q, rv);
     }
     gc_replies_gone(q, owed);
+    gc_request_note_ended(q, &q->token.session);
     return gc_answer_json(q, HTTP_OK,
                           json_pack("{s:s}", "message", "The account is gone, and all of it."));
 }

@@ -4,18 +4,23 @@
 #include "session_watch.h"
 
 #include <apr_strings.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/timeval.h"
 #include "store/session.h"
 
-/* How often Postgres is asked unasked, by whether others are heard. */
-#define DEAF_POLL apr_time_from_msec(500)
-#define HEARING_POLL apr_time_from_sec(5)
+/* How often Postgres is asked unasked. */
+#define POLL apr_time_from_msec(500)
 
 /* What is asked for reaches further back than to the last time, by this and the patience: an end
  * may have been written before and become visible since. */
 #define OVERLAP apr_time_from_sec(5)
+
+/* All of it is asked for so often: an admin's transaction may take longer than any of ours. */
+#define WHOLE_POLL apr_time_from_sec(60)
 
 /* Longer than any access token may live. */
 #define ALL apr_time_from_sec(APR_INT64_C(86400) * 400)
@@ -26,8 +31,12 @@ struct gc_session_watch_t {
     gc_link_listener_t listener;
     gc_loop_task_t told_task, looked_task;
     int told; /* atomic: told_task is posted */
-    int hears, busy, again;
-    apr_time_t looked; /* when Postgres was asked last and answered; 0: never. The thread's */
+    int busy, again;
+    int has_looked;   /* once, whether or not Postgres answered; the loop's */
+    sem_t first_look; /* is posted then */
+    /* When Postgres was asked last and answered, for what is new and for all; 0: never. The
+     * thread's. */
+    apr_time_t looked, looked_at_all;
 };
 
 /* --- On a thread ------------------------------------------------------------ */
@@ -42,11 +51,13 @@ static void look_task(void *baton)
     gc_session_watch_t *w = baton;
     const gc_session_watch_options_t *o = &w->options;
     apr_time_t now = apr_time_now();
-    apr_interval_time_t within = w->looked ? now - w->looked + o->patience + OVERLAP : ALL;
+    int all = now - w->looked_at_all >= WHOLE_POLL;
+    apr_interval_time_t within = all ? ALL : now - w->looked + o->patience + OVERLAP;
     apr_pool_t *pool = gc_companion_pool();
 
     if (gc_session_ended(o->db, pool, within, add, o->ended) == APR_SUCCESS) {
         w->looked = now;
+        w->looked_at_all = all ? now : w->looked_at_all;
     }
     apr_pool_destroy(pool);
     gc_loop_post(gc_companion_loop(o->companion), &w->looked_task);
@@ -62,7 +73,7 @@ static void look(gc_session_watch_t *w)
     }
     w->busy = 1;
     w->again = 0;
-    gc_companion_push(w->options.companion, look_task, w);
+    gc_companion_push_first(w->options.companion, look_task, w); /* hashing may take long */
 }
 
 static void looked_task(void *baton)
@@ -70,6 +81,10 @@ static void looked_task(void *baton)
     gc_session_watch_t *w = baton;
 
     w->busy = 0;
+    if (!w->has_looked) {
+        w->has_looked = 1;
+        sem_post(&w->first_look);
+    }
     if (w->again) {
         look(w);
     }
@@ -82,7 +97,7 @@ static void told_task(void *baton)
 
     __atomic_store_n(&w->told, 0, __ATOMIC_RELEASE);
     look(w);
-    if (w->hears) {
+    if (w->options.link) {
         gc_loop_link_say(w->options.link, NULL, NULL, 3, argv, NULL);
     }
 }
@@ -92,14 +107,6 @@ void gc_session_watch_tell(gc_session_watch_t *watch)
     if (!__atomic_exchange_n(&watch->told, 1, __ATOMIC_ACQ_REL)) {
         gc_loop_post(gc_companion_loop(watch->options.companion), &watch->told_task);
     }
-}
-
-static void set_poll(gc_session_watch_t *w)
-{
-    struct timeval period = gc_timeval(w->hears ? HEARING_POLL : DEAF_POLL);
-
-    event_del(w->poll);
-    event_add(w->poll, &period);
 }
 
 static void poll_cb(evutil_socket_t fd, short what, void *baton)
@@ -113,23 +120,16 @@ static void poll_cb(evutil_socket_t fd, short what, void *baton)
     }
 }
 
-/* What was said before is missed: it is looked for. */
+/* What is missed while the link is lost, a poll finds. */
 static void opened(void *baton, long long ear)
 {
-    gc_session_watch_t *w = baton;
-
+    (void)baton;
     (void)ear;
-    w->hears = 1;
-    set_poll(w);
-    look(w);
 }
 
 static void lost(void *baton)
 {
-    gc_session_watch_t *w = baton;
-
-    w->hears = 0;
-    set_poll(w);
+    (void)baton;
 }
 
 static void heard(void *baton, const redisReply *message)
@@ -138,9 +138,22 @@ static void heard(void *baton, const redisReply *message)
     look(baton);
 }
 
+void gc_session_watch_await(gc_session_watch_t *watch, int seconds)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += seconds;
+    while (sem_timedwait(&watch->first_look, &deadline) != 0 && errno == EINTR) {
+    }
+}
+
 static apr_status_t stop_cb(void *baton)
 {
-    event_free(((gc_session_watch_t *)baton)->poll);
+    gc_session_watch_t *w = baton;
+
+    event_free(w->poll);
+    sem_destroy(&w->first_look);
     return APR_SUCCESS;
 }
 
@@ -149,6 +162,7 @@ apr_status_t gc_loop_session_watch_start(apr_pool_t *pool,
                                          gc_session_watch_t **watch)
 {
     gc_session_watch_t *w = apr_pcalloc(pool, sizeof(*w));
+    struct timeval period = gc_timeval(POLL);
 
     w->options = *options;
     w->told_task = (gc_loop_task_t){.call = told_task, .baton = w};
@@ -158,8 +172,9 @@ apr_status_t gc_loop_session_watch_start(apr_pool_t *pool,
     if (!w->poll) {
         return APR_ENOMEM;
     }
+    sem_init(&w->first_look, 0, 0);
     apr_pool_cleanup_register(pool, w, stop_cb, apr_pool_cleanup_null);
-    set_poll(w);
+    event_add(w->poll, &period);
     look(w);
     if (options->link) {
         w->listener =

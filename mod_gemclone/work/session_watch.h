@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Keeps core/ended.h up to date: which sessions were ended, wherever that was.
  *
- * Postgres is asked, whenever somebody says over Redis that there is something new, and every few
- * seconds for what nobody was heard to say; without Redis twice a second. So the access tokens of a
- * session that has ended are refused by every process within a second, and no request asks anybody.
+ * Postgres is asked twice a second, and at once when somebody says over Redis that there is
+ * something new. So the access tokens of a session that has ended, whoever ended it, are refused by
+ * every process within a second, also while Redis hangs, and no request asks anybody.
  * A process that cannot reach Postgres goes on with what it knows: until it can, a token is good
  * for its own life at most.
  */
@@ -30,6 +30,10 @@ typedef struct gc_session_watch_t gc_session_watch_t;
 GC_MUST_CHECK apr_status_t gc_loop_session_watch_start(apr_pool_t *pool,
                                                        const gc_session_watch_options_t *options,
                                                        gc_session_watch_t **watch);
+
+/* Another thread, once: waits until Postgres was asked for the first time, whether or not it has
+ * answered, and no longer than so many seconds. */
+void gc_session_watch_await(gc_session_watch_t *watch, int seconds);
 
 /* Any thread: sessions were ended here. */
 void gc_session_watch_tell(gc_session_watch_t *watch);

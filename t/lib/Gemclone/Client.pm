@@ -8,10 +8,11 @@ use Mojo::JSON qw(encode_json);
 use Mojo::UserAgent;
 use Time::HiRes qw(sleep time);
 
-# url: the API's base; token: sent with every request once there is one; trace: called with each (request,
-# response), for whoever wants to see them.
+# url: the API's base; token: sent with every request once there is one; refresh_token: what came with it; trace:
+# called with each (request, response), for whoever wants to see them.
 has url   => sub { $ENV{GEMCLONE_URL} // die "GEMCLONE_URL is not set: run it through ./dev check\n" };
 has token => undef;
+has refresh_token => undef;
 has user  => undef;
 has trace => undef;
 has ua    => sub { Mojo::UserAgent->new(max_redirects => 0, inactivity_timeout => 60, request_timeout => 120) };
@@ -66,10 +67,19 @@ sub otp ($self, $number, $purpose = 'login') {
 
 sub verify ($self, $number, $otp, $purpose = 'login') {
     my $res = $self->post('/auth/verify-otp', {mobile_number => $number, otp => $otp, purpose => $purpose});
-    return $self->token(_want(200, $res)->{access_token});
+    return $self->_keep(_want(200, $res));
 }
 
+sub _keep ($self, $pair) { return $self->token($pair->{access_token})->refresh_token($pair->{refresh_token}) }
+
 sub sign_in ($self, $number) { return $self->verify($number, $self->otp($number)) }
+
+sub log_in ($self, $number, $password) {
+    return $self->_keep(_want(200, $self->post('/auth/login', {mobile_number => $number, password => $password})));
+}
+
+# Trades the refresh token for another pair.
+sub refresh ($self) { return $self->_keep(_want(200, $self->post('/auth/refresh', {refresh_token => $self->refresh_token}))) }
 
 # Returns the id of a new room.
 sub room ($self, $title = 'A room') {
