@@ -131,8 +131,8 @@ int gc_handle_change_password(gc_request_t *q)
     gc_password_change_t change = {.user = q->token.user,
                                    .session = q->token.session,
                                    .resets = q->token.scope == GC_TOKEN_RESET};
-    const char *password = gc_request_text(q, "new_password");
-    gc_limit_uses_t uses = {0};
+    const char *password = gc_request_text(q, "new_password"),
+               *current = gc_request_text(q, "current_password");
     gc_password_place_t place;
 
     if (is_too_short(q, password)) {
@@ -144,10 +144,9 @@ int gc_handle_change_password(gc_request_t *q)
     if (!get_place(q, &place)) {
         return gc_answer_crowded(q);
     }
-    use_limits(q, &uses, NULL);
-    return gc_request_sign_in(q, NULL,
-                              gc_sign_in_change_password(&place, &change,
-                                                         gc_request_text(q, "current_password"),
-                                                         password, &uses),
-                              answer_change);
+    if (current && !change.resets) {
+        use_limits(q, &change.uses, NULL);
+    }
+    return gc_request_sign_in(
+        q, NULL, gc_sign_in_change_password(&place, &change, current, password), answer_change);
 }

@@ -55,6 +55,7 @@ apr_status_t gc_password_set(gc_db_t *db, apr_pool_t *pool, const gc_password_ch
     gc_db_add_bool(&params, change->resets);
     gc_db_add_text(&params, change->old);
     gc_db_add_text(&params, change->hash);
+    gc_limits_add_names(&params, pool, &change->uses);
     rv = gc_db_run(db, pool, GC_SQL_PASSWORD_SET, &params, &rows);
     if (rv != APR_SUCCESS) {
         return rv;

@@ -31,9 +31,11 @@ typedef struct gc_password_change_t {
     gc_uuid_t user, session;
     int resets;             /* the session is of a reset: whichever password there is goes */
     const char *old, *hash; /* the hash that was tried, or NULL: there was none; and the new one */
+    gc_limit_uses_t uses;   /* of a try at the old one */
 } gc_password_change_t;
 
-/* Sets a password and ends all other sessions, and of a reset its own as well. GC_ENOENT: the
+/* Sets a password and ends all other sessions, and of a reset its own as well; what the try at the
+ * old one has taken is given back. GC_ENOENT: the
  * session has ended. GC_EEXIST: another request has changed it meanwhile. */
 GC_MUST_CHECK apr_status_t gc_password_set(gc_db_t *db, apr_pool_t *pool,
                                            const gc_password_change_t *change);

@@ -55,7 +55,7 @@ WRITE(PASSWORD_TRY,
   "SELECT user_id, e164, password_hash, refused, ends FROM gemclone.password_try($1, $2, $3, $4, $5, $6)")
 WRITE(PASSWORD_ACCEPT,
   "SELECT user_id FROM gemclone.password_accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
-WRITE(PASSWORD_SET, "SELECT gemclone.password_set($1, $2, $3, $4, $5)")
+WRITE(PASSWORD_SET, "SELECT gemclone.password_set($1, $2, $3, $4, $5, $6, $7)")
 
 /* session.c */
 WRITE(SESSION_REFRESH,

@@ -92,9 +92,8 @@ static apr_status_t log_in(work_t *w)
 static apr_status_t check_current(work_t *w)
 {
     gc_account_t account;
-    gc_limit_uses_t none = {0};
     apr_status_t rv = gc_password_try(w->place.db, pool_of(w), &w->change.user, NULL,
-                                      w->current ? &w->uses : &none, &account, &w->sign_in.refusal);
+                                      &w->change.uses, &account, &w->sign_in.refusal);
 
     if (rv != APR_SUCCESS || w->sign_in.refusal.is_refused) {
         return rv != APR_SUCCESS ? rv : GC_ENOENT;
@@ -164,7 +163,7 @@ gc_sign_in_t *gc_sign_in_by_password(const gc_password_place_t *place, const cha
 
 gc_sign_in_t *gc_sign_in_change_password(const gc_password_place_t *place,
                                          const gc_password_change_t *change, const char *current,
-                                         const char *password, const gc_limit_uses_t *uses)
+                                         const char *password)
 {
     work_t *w = make(begin_turn);
 
@@ -172,7 +171,7 @@ gc_sign_in_t *gc_sign_in_change_password(const gc_password_place_t *place,
     w->change = *change;
     w->current = apr_pstrdup(pool_of(w), current);
     w->password = apr_pstrdup(pool_of(w), password);
-    copy_uses(pool_of(w), &w->uses, uses);
+    copy_uses(pool_of(w), &w->change.uses, &change->uses);
     return &w->sign_in;
 }
 

@@ -38,7 +38,7 @@ gc_sign_in_t *gc_sign_in_by_password(const gc_password_place_t *place, const cha
  * there is none to be shown (of a reset), or none was. */
 gc_sign_in_t *gc_sign_in_change_password(const gc_password_place_t *place,
                                          const gc_password_change_t *change, const char *current,
-                                         const char *password, const gc_limit_uses_t *uses);
+                                         const char *password);
 
 /* The try is taken already. */
 gc_sign_in_t *gc_sign_in_by_gateway(gc_courier_t *courier, const gc_otp_try_t *attempt,

@@ -42,10 +42,12 @@ $$;
 
 -- Sets a password in the place of the one that was tried (p_old, NULL: there was none), or of
 -- whichever there is (p_resets). All other sessions of the user end, and of a reset its own as well;
--- codes that are on their way are void, and what was counted against the account is forgotten.
+-- codes that are on their way are void, and what was counted against the account is forgotten. The
+-- try at the old password, which was right, is given back.
 --
 -- outcome: 'changed'; 'ended': the session has ended meanwhile; 'raced': another request was first.
-CREATE FUNCTION gemclone.password_set(p_user uuid, p_session uuid, p_resets boolean, p_old text, p_new text)
+CREATE FUNCTION gemclone.password_set(p_user uuid, p_session uuid, p_resets boolean, p_old text, p_new text,
+                                      p_kinds text[], p_subjects text[])
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_e164 text;
@@ -62,6 +64,7 @@ BEGIN
     END IF;
     DELETE FROM gemclone.sessions s WHERE s.user_id = p_user AND (p_resets OR s.id <> p_session);
     DELETE FROM gemclone.otps o WHERE o.e164 = v_e164;
+    PERFORM gemclone.limits_return(p_kinds, p_subjects);
     DELETE FROM gemclone.limits l WHERE l.kind = 'password' AND l.subject = v_e164;
     RETURN 'changed';
 END
