@@ -19,9 +19,11 @@ sub parts ($class, $token) {
     return (decode_json($header), decode_json($claims), $signature);
 }
 
-# The token with this header and these claims; $sign is by what, unless the header's alg says so already.
+# The token with this header and these claims. $key is of an HMAC, and $sign is by what, unless the header's alg says
+# so already; or it is a Gemclone::TokenKey, which signs by its own algorithm.
 sub make ($class, $header, $claims, $key, $sign = $header->{alg}) {
     my $text = join '.', map { encode(encode_json($_)) } $header, $claims;
+    return "$text." . encode($key->sign($text)) if ref $key;
     my $hmac = $HMAC{$sign // ''} or return "$text.";
     return "$text." . encode($hmac->($text, $key));
 }
