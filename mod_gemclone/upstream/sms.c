@@ -18,7 +18,7 @@
 enum { SECRET_MIN = 24, SECRET_MAX = 64 };
 
 /* Twilio's own numbers of errors (https://www.twilio.com/docs/api/errors). */
-enum { TWILIO_MAX_CHECKS = 60202 };
+enum { TWILIO_AUTH = 20003, TWILIO_MAX_CHECKS = 60202 };
 
 /* --- Settings --------------------------------------------------------------- */
 
@@ -296,12 +296,20 @@ static json_int_t error_of(const json_t *body, int status)
     return json_is_integer(code) ? json_integer_value(code) : status;
 }
 
+/* Twilio says 403 of numbers, regions and fraud as well, each by a number of its own. */
+static int is_key_refused(const json_t *body, int status)
+{
+    return status == 401
+           || (status == 403
+               && (error_of(body, status) == status || error_of(body, status) == TWILIO_AUTH));
+}
+
 static void read_refusal(const json_t *body, int status, gc_sms_answer_t *answer)
 {
-    answer->verdict = status == 401 || status == 403 ? GC_SMS_DENIED
-                      : status == 429                ? GC_SMS_NOT_SENT
-                      : status / 100 == 4            ? GC_SMS_REFUSED
-                                                     : GC_SMS_UNKNOWN;
+    answer->verdict = is_key_refused(body, status) ? GC_SMS_DENIED
+                      : status == 429              ? GC_SMS_NOT_SENT
+                      : status / 100 == 4          ? GC_SMS_REFUSED
+                                                   : GC_SMS_UNKNOWN;
     apr_snprintf(answer->code, sizeof(answer->code), "%" APR_INT64_T_FMT,
                  (apr_int64_t)error_of(body, status));
 }

@@ -7,7 +7,9 @@ use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;
 use Gemclone::Events;
+use Gemclone::Paths qw(secret_file temp_dir);
 use Gemclone::Shop;
+use Gemclone::SmsStandin;
 use Gemclone::Statements;
 use Mojo::File qw(path);
 use Mojo::JSON qw(decode_json);
@@ -16,13 +18,22 @@ use Time::HiRes qw(sleep);
 
 use constant {USERS => 20_000, ROOMS => 50_000, MESSAGES => 1_000_000, BIG => 5_000};
 
+my ($sms, $keys) = (Gemclone::SmsStandin->start, temp_dir);
+my %is = %{$sms->credentials};
+my @TWILIO = ('GemcloneOTPReveal Off', 'GemcloneSMSURL ' . $sms->api_url, 'GemcloneSMSCAFile ' . $sms->ca_file,
+    "GemcloneSMSAccount $is{account}", 'GemcloneSMSKey file:' . secret_file("$keys/sms", $is{token}));
+my @HOSTS = map { my ($host, @directives) = @$_; ('<VirtualHost *:*>', "ServerName $host", ($host =~ /main/ ? () : "GemcloneSite $host"), @directives, '</VirtualHost>') }
+    ["main.test"], ['twilio.test', @TWILIO, 'GemcloneOTPDelivery twilio', "GemcloneSMSFrom $is{from}"],
+    ['verify.test', @TWILIO, 'GemcloneOTPDelivery twilio-verify', "GemcloneSMSService $is{verify_service}"];
+
 my $shop = Gemclone::Shop->start(
     children => 1,
     directives => [
         'GemcloneQuota basic unlimited',
         'GemcloneLease 1s',
         'GemcloneDatabaseTimeout 20s',
-        'GemcloneGeminiBackoff 50ms'
+        'GemcloneGeminiBackoff 50ms',
+        'GemcloneLimit password 100', @HOSTS
     ],
     postgres => {
         settings => {
@@ -39,7 +50,7 @@ my $shop = Gemclone::Shop->start(
     },
 );
 my $stack = $shop->stack;
-$stack->log->expect(qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
+$stack->log->expect(qr/GEM0104/, qr/GEM0007: GemcloneLease/, 'GEM0403', 'GEM0409');
 my $dbh = $stack->dbh;
 my %SQL = Gemclone::Statements->all;
 
@@ -114,9 +125,29 @@ sub buy_and_regret ($user) {
     return $shop->status($user);
 }
 
+# All ways in, and out again.
+sub sign_in_and_out ($user) {
+    my $number = $user->user->{mobile_number};
+    for my $host (qw(twilio.test verify.test)) {
+        my %to = (Host => $host);
+        $sms->go_wrong({status => 429}) if $host eq 'twilio.test';
+        $user->post('/auth/send-otp', {mobile_number => $number, purpose => 'login'}, %to);
+        my $otp = eventually(sub { ($sms->outbox($number))[-1] && $sms->code_for($number) });
+        $user->post('/auth/verify-otp', {mobile_number => $number, otp => $otp, purpose => 'login'}, %to);
+    }
+    $user->post('/auth/change-password', {new_password => 'correct horse'});
+    my $tokens = $user->post('/auth/login', {mobile_number => $number, password => 'correct horse'})->json;
+    $tokens = $user->post('/auth/refresh', {refresh_token => $tokens->{refresh_token}})->json;
+    my $other = $stack->client(token => $tokens->{access_token});
+    my ($one) = grep { !$_->{current} } @{$other->get('/auth/sessions')->json->{sessions}};
+    $other->delete("/auth/sessions/$one->{id}");
+    $other->delete('/auth/sessions');
+    return $user->sign_in($number);
+}
+
 # Requests that make the module run everything that it has.
 sub use_everything () {
-    my $user = $stack->new_user;
+    my $user = sign_in_and_out($stack->new_user);
     $user->get($_) for '/readyz', '/user/me', '/user/me/usage';
     $user->patch('/user/me', {name => 'x'});
     my %once = (mobile_number => $user->new_number);
