@@ -3,7 +3,8 @@
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Apache;
-use Gemclone::Paths qw(secret_file temp_dir write_file);
+use Gemclone::Paths qw(program secret_file temp_dir write_file);
+use Gemclone::TokenKey;
 use Mojo::File qw(path);
 use Test::More;
 
@@ -28,6 +29,22 @@ write_file("$dir/silent", "#!/bin/sh\n");
 write_file("$dir/says_little", "#!/bin/sh\necho short\n");
 write_file("$dir/says_key", "#!/bin/sh\necho 'a key of thirty-two bytes, said by ' \"\$@\"\necho a second line\n");
 chmod 0755, map {"$dir/$_"} qw(silent says_little says_key);
+
+# Keys of other algorithms, right and wrong.
+Gemclone::TokenKey->make("$dir/$_->[0].key", @$_[1 .. $#$_])
+    for ['rsa', 'RS256'], ['rsa1024', 'RS256', 'rsa_keygen_bits:1024'], ['ec', 'ES256'], ['p384', 'ES256', 'ec_paramgen_curve:P-384'];
+my $openssl = program('openssl');
+system("$openssl pkey -in $dir/rsa.key -pubout -out $dir/public.key && $openssl pkey -in $dir/rsa.key -aes256 -passout pass:x"
+        . " -out $dir/locked.key && $openssl genpkey -algorithm ED25519 -out $dir/ed.key") == 0 or die 'openssl failed';
+write_file("$dir/cut.key", substr path("$dir/rsa.key")->slurp, 0, 800);
+chmod 0600, map {"$dir/$_.key"} qw(public locked ed cut);
+
+# What the gateways need.
+my @TWILIO = ('GemcloneOTPDelivery twilio', 'GemcloneSMSAccount AC' . '0' x 32, "GemcloneSMSKey file:$dir/keys/otp.key",
+    'GemcloneSMSFrom +15550009999');
+my @VERIFY = ('GemcloneOTPReveal Off', 'GemcloneOTPDelivery twilio-verify', @TWILIO[1, 2], 'GemcloneSMSService VA' . '0' x 32);
+secret_file("$dir/webhook.key", 'whsec_' . 'AAAA' x 8);
+my @WEBHOOK = ('GemcloneOTPDelivery webhook', "GemcloneSMSKey file:$dir/webhook.key", 'GemcloneSMSURL https://sms.example.com/otp');
 
 # (status, what httpd said, the configuration's lines) for our configuration with lines added, and some taken out.
 sub check ($add, $without = undef) {
@@ -100,6 +117,19 @@ subtest 'what is right' => sub {
         ['GemcloneCORSOrigin *'],
         ['GemcloneCORSOrigin https://app.example.com', 'GemcloneCORSCredentials On'],
         ['GemcloneCORSOrigin *', 'GemcloneCORSCredentials Off'],
+        ['GemcloneTokenKey other file:keys/otp.key HS256'],
+        ['GemcloneTokenKey rsa file:rsa.key RS256', 'GemcloneTokenKey ec file:ec.key ES256'],
+        ['GemcloneLimit otp-number 3 1h'],
+        ['GemcloneLimit otp-cooldown unlimited'],
+        ['GemcloneLimit otp-budget 100'],
+        ['GemcloneLimit otp-budget 100 1d'],
+        ['GemcloneOTPCountries +1 +44', 'GemcloneOTPCountries +4479'],
+        ['GemcloneOTPTestNumber +15550001111 246810 2028-02-29', 'GemcloneOTPTestNumber +15550001112 1234 2020-01-01'],
+        [@TWILIO],
+        [@TWILIO, 'GemcloneSMSFrom MG' . 'a' x 32, 'GemcloneSMSKeyId SK' . 'F' x 32],
+        [@VERIFY],
+        [@WEBHOOK],
+        ['GemcloneOTPDelivery reveal'],
     ) {
         my ($status, $said) = check($good);
         is $status, 0, $good->[0] // 'the configuration of the tests' or diag $said;
@@ -142,6 +172,70 @@ subtest 'secrets' => sub {
     unlike $said =~ s/GemcloneTokenKey second//r, qr/tooshort-secret/, 'nor does an error';
 };
 
+subtest 'keys of other algorithms' => sub {
+    my $fault = sub ($what, $key, $algorithm, @mend) { fault_ok $what, ["GemcloneTokenKey second file:$dir/$key.key $algorithm"], @mend };
+    $fault->("the algorithm $_", 'rsa', $_, qr/'\Q$_\E' is none of HS256, RS256 and ES256/)
+        for qw(RS512 PS256 ES384 EdDSA none rs256 hs256);
+    for my $algorithm (qw(RS256 ES256)) {
+        $fault->("$algorithm by $_->[0]", $_->[1], $algorithm, qr/second for $algorithm/, qr/no private key in PEM/)
+            for ['no PEM', 'keys/otp'], ['what was cut short', 'cut'], ['a public key', 'public'], ['a key with a passphrase', 'locked'];
+        $fault->("$algorithm by one of Ed25519", 'ed', $algorithm, qr/openssl (?:genrsa|ecparam)/);
+    }
+    $fault->('an RSA key of 1024 bits', 'rsa1024', 'RS256', qr/2048 bits at least/, qr/openssl genrsa 2048/);
+    $fault->('a key on P-384', 'p384', 'ES256', qr/P-256/, qr/openssl ecparam -name prime256v1/);
+    $fault->('ES256 by an RSA key', 'rsa', 'ES256', qr/P-256/);
+    $fault->('RS256 by an elliptic one', 'ec', 'RS256', qr/no RSA key/);
+    my (undef, $said) = check(["GemcloneTokenKey second file:$dir/rsa1024.key RS256"]);
+    unlike $said, qr/BEGIN|MII/, 'nothing of the key is shown';
+};
+
+subtest 'limits' => sub {
+    fault_ok "the kind $_", ["GemcloneLimit $_ 5"], qr/'\Q$_\E' is none of signup-address, .* and otp-budget/ for qw(otp otp-try OTP-number sms);
+    fault_ok "so many: $_", ["GemcloneLimit password $_"], qr/'\Q$_\E' is neither a number from 1 to 1000000000 nor unlimited/
+        for qw(0 -1 1.5 many 1000000001 99999999999999999999);
+    fault_ok "in $_", ["GemcloneLimit password 5 $_"], qr/'\Q$_\E' is no duration from 1s to 31d/ for qw(0 999ms 32d soon -1s 5m);
+    fault_ok 'a budget that is not of a day', ['GemcloneLimit otp-budget 5 1h'], qr/for a day; leave its time out/;
+    fault_ok "$_->[0] arguments", ["GemcloneLimit $_->[1]"], qr/takes two or three/ for ['too few', 'password'], ['too many', 'password 5 1h 2'];
+};
+
+subtest 'numbers that codes go to' => sub {
+    fault_ok "numbers that begin with $_", ["GemcloneOTPCountries +1 $_"], qr/like \+1 or \+4479/ for qw(1 + 0044 +12345678901 +1x us);
+    my $test = sub ($what, $arguments, @mend) { fault_ok "a number for tests: $what", ["GemcloneOTPTestNumber $arguments"], @mend };
+    $test->("the number $_", "$_ 1234 2030-01-01", qr/like \+15550001111/) for qw(5550001111 + +12 +1x +12345678901234567);
+    $test->("the code $_", "+15550001111 $_ 2030-01-01", qr/4 to 8 digits/) for qw(123 123456789 12a4 -123);
+    $test->("the day $_", "+15550001111 1234 $_", qr/like 2026-12-31/)
+        for qw(tomorrow 2030-02-29 2030-13-01 2030-00-10 2030-01-00 2030-1-1 30-01-01 2030/01/01 2030-01-01T00:00:00Z);
+    $test->('no day', '+15550001111 1234', qr/takes three/);
+    my (undef, $said) = check(['GemcloneOTPTestNumber +15550001111 24681x 2030-01-01']);
+    unlike $said =~ s/.*Syntax error.*//r, qr/24681/, 'its code is not shown';
+};
+
+subtest 'gateways' => sub {
+    my $gateway = sub ($what, $settings, $wrong, @mend) { fault_ok "$what: $wrong", [@$settings, $wrong], @mend };
+    $gateway->('Twilio', \@TWILIO, "GemcloneSMSAccount $_", qr/AC and 32 hexadecimal digits/) for 'AC1', 'XX' . '0' x 32, 'AC' . 'g' x 32;
+    $gateway->('Twilio', \@TWILIO, 'GemcloneSMSKeyId AC' . '0' x 32, qr/SK and 32/);
+    $gateway->('Twilio', \@TWILIO, 'GemcloneSMSFrom MG1', qr/MG and 32/);
+    $gateway->('Twilio', \@TWILIO, "GemcloneSMSURL $_", qr{like https://sms\.example\.com/}) for 'sms.example.com', 'ftp://x';
+    $gateway->('Twilio', \@TWILIO, 'GemcloneSMSText "Your code"', qr/\{code\}/);
+    $gateway->('Twilio', \@TWILIO, "GemcloneSMSCAFile $dir/none.pem", qr/cannot be read/);
+    $gateway->('Twilio', \@TWILIO, "GemcloneSMSKey file:$dir/none.key", qr/make it|mend the path/);
+    $gateway->('Twilio', \@TWILIO, "GemcloneSMSKey file:$dir/readable.key", qr/chmod o-rwx/);
+    $gateway->('Twilio Verify', \@VERIFY, "GemcloneSMSService $_", qr/VA and 32/) for 'VA1', 'MG' . '0' x 32;
+    $gateway->('Twilio Verify', \@VERIFY, 'GemcloneOTPReveal On', qr/twilio-verify: the codes are Twilio's own/);
+    my %bad = (few => 'AAAA' x 7, many => 'AAAA' x 22, nothing => '', words => 'not base64!' x 4);
+    for my $name (sort keys %bad) {
+        secret_file("$dir/$name.key", "whsec_$bad{$name}");
+        $gateway->('a webhook', \@WEBHOOK, "GemcloneSMSKey file:$dir/$name.key", qr/whsec_ and 24 to 64 bytes in base64/);
+    }
+    for my $case ([\@TWILIO, 1, 'GemcloneSMSAccount'], [\@TWILIO, 2, 'GemcloneSMSKey'], [\@TWILIO, 3, 'GemcloneSMSFrom'],
+        [\@VERIFY, 4, 'GemcloneSMSService'], [\@WEBHOOK, 1, 'GemcloneSMSKey'], [\@WEBHOOK, 2, 'GemcloneSMSURL']) {
+        my ($settings, $without, $directive) = @$case;
+        my ($status, $said) = check([map { $settings->[$_] } grep { $_ != $without } keys @$settings]);
+        ok $status && $said =~ /GEM0006: $directive\b/, "no $directive" or diag $said;
+    }
+    fault_ok 'codes that are revealed to nobody', ['GemcloneOTPReveal Off', 'GemcloneOTPDelivery reveal'], qr/GemcloneOTPReveal On/;
+};
+
 subtest 'key ids' => sub {
     fault_ok 'one that is taken', ["GemcloneTokenKey dev file:$dir/keys/otp.key"], qr/'dev' already/;
     fault_ok 'one too long', ['GemcloneTokenKey ' . 'x' x 33 . " file:$dir/keys/otp.key"], qr/at most 32/;
@@ -173,6 +267,15 @@ subtest 'numbers, durations and sizes' => sub {
         GemcloneMaxBody => [1023, '17M'],
         GemcloneCacheSize => ['255K', '5G'],
         GemcloneMaxReply => [1023, '65M'],
+        GemcloneSessionIdle => ['59s', '3651d'],
+        GemcloneSessionLifetime => ['59s', '3651d'],
+        GemcloneRefreshReuse => [undef, '301s'],
+        GemcloneMaxSessions => [0, 1001],
+        GemclonePasswordMin => [5, 129],
+        GemclonePasswordMemory => ['7K', '5G'],
+        GemclonePasswordPasses => [0, 101],
+        GemclonePasswordHashes => [0, 65],
+        GemcloneSMSTimeout => ['9ms', '61s'],
     );
     for my $directive (sort keys %range) {
         fault_ok "$directive $_", ["$directive $_"], qr/from \S+ to \S+/ for grep {defined} @{$range{$directive}};
@@ -255,6 +358,9 @@ subtest 'what contradicts' => sub {
     my ($status, $said) = check(['GemcloneLease 5s']);
     is $status, 0, 'a short lease is accepted';
     like $said, qr/GEM0007: GemcloneLease \(\S+:\d+\)/, 'with a warning';
+    ($status, $said) = check(['GemclonePasswordHashes 64', 'GemclonePasswordMemory 4G']);
+    is $status, 0, 'more memory for passwords than the machine has is accepted';
+    like $said, qr/GEM0007: GemclonePasswordHashes \(\S+:\d+\).*more than half of this machine's .* lower it/, 'with a warning';
     ($status, $said) = check(['GemcloneOTPReveal Off']);
     is $status, 0, 'codes that reach nobody are accepted';
     like $said, qr/GEM0007: .*GemcloneOTPLog/, 'with a warning';
