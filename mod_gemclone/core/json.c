@@ -21,9 +21,17 @@ json_t *gc_json_own(apr_pool_t *pool, json_t *value)
     return value;
 }
 
-/* Jansson recurses as deep as the text is nested: that must be known before. */
-static int too_deep(const char *text, apr_size_t len)
+/* How deep a text is nested, and how many values it has, if it is JSON. */
+typedef struct {
+    int depth;
+    apr_size_t values;
+} extent_t;
+
+/* Jansson recurses as deep as a text is nested, and makes a value of each: both must be known
+ * before. */
+static extent_t extent_of(const char *text, apr_size_t len)
 {
+    extent_t extent = {0, 1};
     int depth = 0, in_string = 0;
     apr_size_t i;
 
@@ -39,23 +47,34 @@ static int too_deep(const char *text, apr_size_t len)
         } else if (c == '"') {
             in_string = 1;
         } else if (c == '{' || c == '[') {
-            if (++depth > GC_JSON_DEPTH) {
-                return 1;
-            }
+            extent.depth = ++depth > extent.depth ? depth : extent.depth;
+            extent.values++; /* the first in it */
         } else if (c == '}' || c == ']') {
             depth--;
+        } else if (c == ',') {
+            extent.values++;
         }
     }
-    return 0;
+    return extent;
+}
+
+apr_size_t gc_json_values(const char *text, apr_size_t len)
+{
+    return extent_of(text, len).values;
 }
 
 apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, json_t **value,
                            const char **why)
 {
+    extent_t extent = extent_of(text, len);
     json_error_t error;
 
-    if (too_deep(text, len)) {
+    if (extent.depth > GC_JSON_DEPTH) {
         *why = apr_psprintf(pool, "The JSON is nested more than %d levels deep.", GC_JSON_DEPTH);
+        return GC_EINPUT;
+    }
+    if (extent.values > GC_JSON_VALUES) {
+        *why = apr_psprintf(pool, "The JSON has more than %d values.", GC_JSON_VALUES);
         return GC_EINPUT;
     }
     *value =

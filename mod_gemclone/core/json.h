@@ -11,8 +11,15 @@
 /* How deep untrusted arrays and objects may be nested. */
 #define GC_JSON_DEPTH 32
 
+/* How many values they may hold altogether: of anybody's answers, and of a client's body. */
+#define GC_JSON_VALUES 100000
+#define GC_JSON_BODY_VALUES 1000
+
+/* How many values a text has, should it be JSON: no more than this. */
+apr_size_t gc_json_values(const char *text, apr_size_t len);
+
 /* Parses untrusted text into a value owned by the pool. GC_EINPUT: it is no
- * JSON (RFC 8259), not UTF-8, has a member twice, or is nested too deep; *why
+ * JSON (RFC 8259), not UTF-8, has a member twice, is nested too deep or has too many values; *why
  * then tells a client where. NULs in strings pass: rules refuse them. */
 GC_MUST_CHECK apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len,
                                          json_t **value, const char **why);

@@ -134,13 +134,13 @@ for my $pattern (sort keys %ROUTES) {
                 "{\"a\":\"\xC3\"}", "{\"a\":\"\n\"}",
                 '{"a":1,"a":2}', "{}\0",
                 '[' x 33 . ']' x 33, '{"a":' x 33 . '1' . '}' x 33,
-                '[' x 100_000
+                '[' x 100_000, '{' . join(',', map {qq("$_":0)} 1 .. 1000) . '}', '[' . '0,' x 1000 . '0]'
             ) {
                 problem_ok $send->($broken), 400, "$method " . substr $broken =~ s/[^ -~]/./gr, 0, 20;
             }
             my $fine = $method eq 'PATCH' ? 200 : 422;    # all members of these are optional
             is $send->($_)->code, $fine, "$method " . length($_) . ' bytes of it are no fault in themselves'
-                for '{"a":' x 32 . '1' . '}' x 32, '{"x":"' . 'x' x (262_144 - 8) . '"}';
+                for '{"a":' x 32 . '1' . '}' x 32, '{' . join(',', map {qq("$_":"[,")} 1 .. 999) . '}', '{"x":"' . 'x' x (262_144 - 8) . '"}';
             problem_ok $send->($_), 422, "$method $_", errors => [''] for '[]', '1', '"x"', 'null';
             problem_ok $send->('{"a":"' . 'x' x 262_144 . '"}'), 413, "$method more than 256 KiB";
         }

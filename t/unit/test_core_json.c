@@ -156,6 +156,34 @@ static void test_depth_hidden(void **state)
     assert_int_equal(parse(apr_pstrcat(pool, "\"", deep, NULL), &value, &why), GC_EINPUT);
 }
 
+static void test_values_are_counted(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_size_t values;
+    } cases[] = {
+        {"0", 1}, {"[0,1,2]", 4}, {"{\"a\":[1,2],\"b\":\",,,[\"}", 5}, {"\"a,b\\\",c\"", 1}};
+    char *long_list = apr_palloc(pool, 2 * GC_JSON_VALUES + 3);
+    const char *why = NULL;
+    json_t *value;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(gc_json_values(cases[i].text, strlen(cases[i].text)), cases[i].values);
+    }
+    memset(long_list, '0', 2 * GC_JSON_VALUES + 2);
+    for (i = 0; i < GC_JSON_VALUES - 2; i++) {
+        long_list[2 * i + 2] = ',';
+    }
+    long_list[0] = '[';
+    strcpy(long_list + 2 * i + 2, "]"); /* as many as there may be */
+    parse_good(long_list);
+    strcpy(long_list + 2 * i + 2, ",0]");
+    assert_int_equal(parse(long_list, &value, &why), GC_EINPUT);
+    assert_string_equal(why, "The JSON has more than 100000 values.");
+}
+
 static void test_braces_in_strings(void **state)
 {
     char braces[101];
@@ -458,6 +486,7 @@ int main(void)
         JSON_TEST(test_spellings),
         JSON_TEST(test_depth),
         JSON_TEST(test_depth_hidden),
+        JSON_TEST(test_values_are_counted),
         JSON_TEST(test_braces_in_strings),
         JSON_TEST(test_refused),
         JSON_TEST(test_why),
