@@ -14,8 +14,8 @@
 
 #define GC_MS(n) ((n)*APR_INT64_C(1000))
 #define GC_SEC(n) ((n)*APR_INT64_C(1000000))
-#define GC_MIN(n) GC_SEC((n)*60)
-#define GC_DAY(n) GC_SEC((n)*86400)
+#define GC_MIN(n) ((n)*APR_INT64_C(60000000))
+#define GC_DAY(n) ((n)*APR_INT64_C(86400000000))
 #define GC_KIB(n) ((n)*APR_INT64_C(1024))
 
 /* What an integer, duration or size is while nobody has set it. */

@@ -200,15 +200,16 @@ static int read_command(check_t *check, gc_secret_t *secret, const char *command
     }
     apr_pool_create(&pool, check->pool); /* the program ends with it */
     line = run_command(pool, argv);
-    secret->bytes = line ? (unsigned char *)apr_pstrdup(check->pool, line) : NULL;
+    line = line ? apr_pstrdup(check->pool, line) : NULL;
     apr_pool_destroy(pool);
-    if (!line || !*secret->bytes || *secret->bytes == '\n') {
+    if (!line || !*line || *line == '\n') {
         return secret_fault(check, secret,
                             "%s gave no line within %d s: run it as the user that httpd is"
                             " started as",
                             argv[0], (int)apr_time_sec(EXEC_PATIENCE));
     }
-    secret->len = strlen((const char *)secret->bytes);
+    secret->bytes = (unsigned char *)line;
+    secret->len = strlen(line);
     return 1;
 }
 
@@ -652,7 +653,7 @@ static void check_suspended(check_t *check, int threads)
     const gc_config_t *c = check->config;
     const ap_directive_t *factor =
         find_directive(ap_conftree, "AsyncRequestWorkerFactor", check->server);
-    double places = threads * (factor ? atof(factor->args) : WORKER_FACTOR);
+    double places = threads * (factor ? strtod(factor->args, NULL) : WORKER_FACTOR);
     apr_int64_t files = c->max_streams + threads + c->db_connections + c->redis_connections
                         + c->threads + OTHER_FILES;
     struct rlimit limit;

@@ -418,15 +418,15 @@ static void make_services(apr_pool_t *pool, server_rec *main)
             APR_ARRAY_PUSH(child.services, gc_service_t *) = s;
         }
         if (s) {
-            apr_hash_set(child.by_server, apr_pmemdup(pool, &server, sizeof(server)),
-                         sizeof(server), s);
+            apr_hash_set(child.by_server, apr_pmemdup(pool, &server, sizeof(void *)),
+                         sizeof(void *), s);
         }
     }
 }
 
 gc_service_t *gc_service_of(const server_rec *server)
 {
-    return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(server)) : NULL;
+    return child.by_server ? apr_hash_get(child.by_server, &server, sizeof(void *)) : NULL;
 }
 
 const apr_array_header_t *gc_services(void)

@@ -268,7 +268,10 @@ int gc_dispatch(request_rec *r)
         return HTTP_SERVICE_UNAVAILABLE;
     }
     rv = find_route(q, *path ? path : "/");
-    if (q->route && q->route->access == GC_FOR_READERS) {
+    if (!q->route) {
+        return rv;
+    }
+    if (q->route->access == GC_FOR_READERS) {
         /* A stream of an hour is not to hold what its beginning took. */
         apr_pool_create(&q->pool, r->pool);
     }

@@ -25,7 +25,7 @@ void gc_log(const gc_log_t *log, gc_log_id_e id, const char *format, ...)
         return;
     }
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     log->write(log->baton, ids[id].level, ids[id].name, text);
 }

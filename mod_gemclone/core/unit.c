@@ -24,7 +24,7 @@ static const unit_t durations[] = {
 };
 
 static const unit_t sizes[] = {
-    {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024}, {NULL, 0},
+    {"", 1}, {"K", 1024}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0},
 };
 
 static const unit_t numbers[] = {{"", 1}, {NULL, 0}};

@@ -34,13 +34,13 @@ gc_uuid_t gc_uuid_new(void)
 
 const char *gc_uuid_text(apr_pool_t *pool, const gc_uuid_t *uuid)
 {
-    static const unsigned char groups[] = {4, 2, 2, 2, 6};
+    static const size_t groups[] = {4, 2, 2, 2, 6};
     const unsigned char *from = uuid->bytes;
     char *text = apr_palloc(pool, GC_UUID_TEXT + 1);
     char *to = text;
     size_t i;
 
-    for (i = 0; i < sizeof(groups); i++) {
+    for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         sodium_bin2hex(to, 2 * groups[i] + 1, from, groups[i]);
         from += groups[i];
         to += 2 * groups[i];

@@ -28,7 +28,7 @@ static const struct {
 #define MOST_READS 16
 
 /* Bytes of a result after which memory is given back to the system. */
-#define LARGE_RESULT (1024 * 1024)
+#define LARGE_RESULT ((size_t)1024 * 1024)
 
 /* How much longer than Postgres we wait for a statement's end. */
 #define GRACE apr_time_from_msec(250)
@@ -757,7 +757,7 @@ int gc_db_rows(const gc_db_result_t *result)
 
 int gc_db_affected(const gc_db_result_t *result)
 {
-    return atoi(PQcmdTuples(result->rows));
+    return (int)strtol(PQcmdTuples(result->rows), NULL, 10);
 }
 
 const char *gc_db_text(const gc_db_result_t *result, int row, int column)

@@ -140,7 +140,7 @@ void gc_db_array_add_int(gc_db_array_t *array, apr_int64_t number)
 void gc_db_array_end(gc_db_array_t *array, gc_db_params_t *params)
 {
     const apr_uint32_t head[] = {1, 1, array->type, (apr_uint32_t)array->count, 1};
-    int i;
+    size_t i;
 
     for (i = 0; i < ARRAY_HEAD / 4; i++) {
         write_number(array->bytes + 4 * i, head[i], 4);

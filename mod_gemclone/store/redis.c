@@ -362,7 +362,7 @@ apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options
     if (options->host && gc_redis_is_address(options->host)) {
         gc_redis_set_address(r, options->host);
     }
-    r->idle = apr_pcalloc(pool, sizeof(r->idle[0]) * (apr_size_t)options->connections);
+    r->idle = apr_pcalloc(pool, sizeof(void *) * (apr_size_t)options->connections);
     apr_pool_cleanup_register(pool, r, destroy_cb, apr_pool_cleanup_null);
     *redis = r;
     return APR_SUCCESS;

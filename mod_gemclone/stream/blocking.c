@@ -296,7 +296,7 @@ int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
 {
     waiter_t w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-    errand->waiter = &w;
+    errand->waiter = &w; /* cppcheck-suppress autoVariables; it is over before we return */
     errand->done = errand_done;
     errand->task = (gc_loop_task_t){.call = begin_task, .baton = errand};
     gc_loop_post(streams->options.loop, &errand->task);

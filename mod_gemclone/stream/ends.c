@@ -65,14 +65,14 @@ static void ask_task(void *baton)
 {
     batch_t *b = baton;
     const gc_ends_options_t *o = &b->ends->options;
-    int i;
+    int i, count;
 
     if (gc_replies_ended(o->db, b->pool, b->refs, &b->found) != APR_SUCCESS) {
         b->found = NULL;
     }
-    b->descriptions =
-        b->found ? apr_pcalloc(b->pool, sizeof(char *) * (apr_size_t)b->found->nelts) : NULL;
-    for (i = 0; b->found && i < b->found->nelts; i++) {
+    count = b->found ? b->found->nelts : 0;
+    b->descriptions = apr_pcalloc(b->pool, sizeof(char *) * (apr_size_t)count);
+    for (i = 0; i < count; i++) {
         const gc_reply_end_t *end = &APR_ARRAY_IDX(b->found, i, gc_reply_end_t);
 
         if (!end->gone) {
@@ -83,6 +83,16 @@ static void ask_task(void *baton)
     b->task.call = answered_cb;
     b->task.baton = b;
     gc_loop_post(gc_companion_loop(o->companion), &b->task);
+}
+
+/* There is one. */
+static question_t *take_first(gc_ends_t *ends)
+{
+    question_t *q = APR_RING_FIRST(&ends->questions);
+
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): another one comes first then */
+    APR_RING_REMOVE(q, link);
+    return q;
 }
 
 static void ask_next(gc_ends_t *ends)
@@ -99,9 +109,8 @@ static void ask_next(gc_ends_t *ends)
     b->pool = pool;
     b->refs = apr_array_make(pool, 8, sizeof(gc_reply_ref_t));
     while (b->refs->nelts < BATCH && !APR_RING_EMPTY(&ends->questions, question_t, link)) {
-        question_t *q = APR_RING_FIRST(&ends->questions);
+        question_t *q = take_first(ends);
 
-        APR_RING_REMOVE(q, link);
         APR_ARRAY_PUSH(b->refs, gc_reply_ref_t) = q->ref;
         free(q);
     }
@@ -127,10 +136,7 @@ static apr_status_t free_questions_cb(void *baton)
     gc_ends_t *ends = baton;
 
     while (!APR_RING_EMPTY(&ends->questions, question_t, link)) {
-        question_t *q = APR_RING_FIRST(&ends->questions);
-
-        APR_RING_REMOVE(q, link);
-        free(q);
+        free(take_first(ends));
     }
     return APR_SUCCESS;
 }

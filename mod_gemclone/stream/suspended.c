@@ -208,7 +208,7 @@ static int keep(gc_suspended_t *s, const char *bytes, apr_size_t len)
     if (!rest) {
         return GC_VIEWER_GONE;
     }
-    if (had) {
+    if (s->rest) {
         memcpy(rest, s->rest + s->rest_at, had);
     }
     memcpy(rest + had, bytes, len);

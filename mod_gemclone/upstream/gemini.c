@@ -94,7 +94,7 @@ static json_t *thinking_json(const char *thinking)
     if (parse_budget(thinking, &budget)) {
         return json_pack("{s:I}", "thinkingBudget", (json_int_t)budget);
     }
-    for (i = 0; apr_isalpha(thinking[i]) && i < sizeof(level) - 1; i++) {
+    for (i = 0; i < sizeof(level) - 1 && apr_isalpha(thinking[i]); i++) {
         level[i] = (char)apr_toupper(thinking[i]);
     }
     level[i] = '\0';

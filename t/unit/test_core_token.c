@@ -31,7 +31,7 @@ static apr_pool_t *pool; /* of one test */
 
 #define KEY(name, bytes)                                                                           \
     {                                                                                              \
-        .kid = name, .secret = (const unsigned char *)bytes, .len = sizeof(bytes) - 1              \
+        .kid = (name), .secret = (const unsigned char *)(bytes), .len = sizeof(bytes) - 1          \
     }
 
 static const gc_token_key_t key_a = KEY("a", "0123456789abcdef0123456789abcdef");

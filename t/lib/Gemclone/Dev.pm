@@ -9,7 +9,7 @@ use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
 
 my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench,
-    chaos => \&_chaos, fuzz => \&_fuzz);
+    chaos => \&_chaos, fuzz => \&_fuzz, analyze => \&_analyze);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
 
 # Returns the exit status.
@@ -70,6 +70,11 @@ sub _bench (@arguments) {
     my $bench = top->child('t', 'bench', $which);
     die "there is no benchmark '$which': try run or streams\n" unless -f $bench && -x $bench;
     return _program($bench, @arguments);
+}
+
+sub _analyze (@arguments) {
+    die "analyze takes no arguments\n" if @arguments;
+    return _program(top->child('t', 'analyze', 'run'));
 }
 
 sub _chaos (@arguments) { return _program(top->child('t', 'chaos', 'run'), @arguments) }
