@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Unit tests of one-time codes, refresh tokens and the hashes that are kept of them.
+ * Unit tests of one-time codes, refresh tokens, the hashes that are kept of them, and seals.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,6 +202,78 @@ static void test_refresh(void **state)
     }
 }
 
+/* --- Keys for one use, and what is sealed under them ------------------------ */
+
+static void test_derive(void **state)
+{
+    gc_hash_t key, other, derived[5], again;
+    size_t i, k;
+
+    (void)state;
+    gc_code_key("secret", 6, &key);
+    gc_code_key("another", 7, &other);
+    gc_code_derive(&key, "refresh", &derived[0]);
+    gc_code_derive(&key, "delivery", &derived[1]);
+    gc_code_derive(&key, "", &derived[2]);
+    gc_code_derive(&other, "refresh", &derived[3]);
+    derived[4] = key;
+    for (i = 0; i < COUNT(derived); i++) {
+        for (k = 0; k < i; k++) {
+            assert_false(same(&derived[i], &derived[k]));
+        }
+    }
+    gc_code_derive(&key, "refresh", &again);
+    assert_true(same(&derived[0], &again));
+}
+
+static void test_seal(void **state)
+{
+    static const char *const texts[] = {"", "0", "123456", "a longer one, with blanks"};
+    const unsigned char *sealed, *again;
+    apr_size_t len, again_len;
+    gc_hash_t key;
+    size_t i;
+
+    (void)state;
+    gc_code_key("secret", 6, &key);
+    for (i = 0; i < COUNT(texts); i++) {
+        const char *text = NULL;
+
+        sealed = gc_code_seal(pool, &key, texts[i], &len);
+        assert_int_equal(gc_code_open(pool, &key, sealed, len, &text), APR_SUCCESS);
+        assert_string_equal(text, texts[i]);
+        assert_true(strlen(texts[i]) < 3 || !memmem(sealed, len, texts[i], strlen(texts[i])));
+        again = gc_code_seal(pool, &key, texts[i], &again_len);
+        assert_int_equal(again_len, len);
+        assert_memory_not_equal(again, sealed, len);
+    }
+}
+
+/* Another key, each bit turned, each length. */
+static void test_broken_seal(void **state)
+{
+    const unsigned char *sealed;
+    unsigned char *broken;
+    gc_hash_t key, other;
+    const char *text;
+    apr_size_t len, i;
+
+    (void)state;
+    gc_code_key("secret", 6, &key);
+    gc_code_key("secret!", 7, &other);
+    sealed = gc_code_seal(pool, &key, "123456", &len);
+    assert_int_equal(gc_code_open(pool, &other, sealed, len, &text), GC_EINPUT);
+    for (i = 0; i < 8 * len; i++) {
+        broken = apr_pmemdup(pool, sealed, len);
+        broken[i / 8] ^= (unsigned char)(1 << i % 8);
+        assert_int_equal(gc_code_open(pool, &key, broken, len, &text), GC_EINPUT);
+    }
+    for (i = 0; i < len; i++) {
+        broken = apr_pmemdup(pool, sealed, i + 1); /* its own, for a sanitizer to watch */
+        assert_int_equal(gc_code_open(pool, &key, broken, i, &text), GC_EINPUT);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -240,6 +312,9 @@ int main(void)
         CODE_TEST(test_key),
         CODE_TEST(test_fingerprint),
         CODE_TEST(test_refresh),
+        CODE_TEST(test_derive),
+        CODE_TEST(test_seal),
+        CODE_TEST(test_broken_seal),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

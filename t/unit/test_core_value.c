@@ -312,6 +312,56 @@ static void test_rfc3339(void **state)
     }
 }
 
+static void test_days(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_int64_t seconds; /* or REFUSED */
+    } cases[] = {
+        {"1970-01-01", 0},
+        {"1970-01-02", 86400},
+        {"2000-02-29", 951782400},
+        {"2024-02-29", 1709164800},
+        {"2026-12-31", 1798675200},
+        {"2028-02-29", 1835395200},
+        {"2099-12-31", 4102358400},
+        /* Days that there are not. */
+        {"2023-02-29", REFUSED},
+        {"2100-02-29", REFUSED},
+        {"2024-02-30", REFUSED},
+        {"2024-04-31", REFUSED},
+        {"2024-01-32", REFUSED},
+        {"2024-01-00", REFUSED},
+        {"2024-00-01", REFUSED},
+        {"2024-13-01", REFUSED},
+        /* Other ways to write them. */
+        {"", REFUSED},
+        {"2024-1-1", REFUSED},
+        {"24-01-01", REFUSED},
+        {"2024-01-01 ", REFUSED},
+        {" 2024-01-01", REFUSED},
+        {"2024-01-01T00:00:00Z", REFUSED},
+        {"2024/01/01", REFUSED},
+        {"20240101", REFUSED},
+        {"+024-01-01", REFUSED},
+        {"2024--1-01", REFUSED},
+        {"2024-01-0x", REFUSED},
+        {"tomorrow!!", REFUSED},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        apr_time_t begins = 0;
+        apr_status_t rv = gc_rfc3339_day(cases[i].text, &begins);
+        apr_int64_t seconds = rv == APR_SUCCESS ? apr_time_sec(begins) : REFUSED;
+
+        if (seconds != cases[i].seconds || (rv != APR_SUCCESS && rv != GC_EINPUT)) {
+            fail_msg("%s: status %d, %lld s", cases[i].text, rv, (long long)seconds);
+        }
+    }
+}
+
 /* --- Cursors --------------------------------------------------------------- */
 
 static const apr_int64_t numbers[] = {0, 1, 255, 256, 1795409257990896, INT64_C(1) << 53};
@@ -455,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_phone),
         cmocka_unit_test(test_phone_masked),
         cmocka_unit_test(test_rfc3339),
+        cmocka_unit_test(test_days),
         cmocka_unit_test(test_cursor_both_ways),
         cmocka_unit_test(test_cursor_made_up),
         cmocka_unit_test(test_cursor_beyond),

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Unit tests of passwords and their hashes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "core/password.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static apr_pool_t *pool; /* of one test */
+
+static const gc_password_cost_t cheap = {.memory = 8192, .passes = 1};
+static const gc_password_cost_t dear = {.memory = (apr_size_t)8 * 1024 * 1024, .passes = 3};
+
+static const char *hash_of(const gc_password_cost_t *cost, const char *password)
+{
+    const char *hash = NULL;
+
+    assert_int_equal(gc_password_hash(pool, cost, password, &hash), APR_SUCCESS);
+    return hash;
+}
+
+static void test_form(void **state)
+{
+    const char *hash = hash_of(&cheap, "correct horse");
+
+    (void)state;
+    assert_int_equal(strncmp(hash, "$argon2id$v=19$m=8,t=1,p=1$", 27), 0);
+    assert_int_equal(strncmp(hash_of(&dear, "correct horse"), "$argon2id$v=19$m=8192,t=3,p=1$", 30),
+                     0);
+    assert_null(strstr(hash, "correct"));
+    assert_string_not_equal(hash, hash_of(&cheap, "correct horse"));
+}
+
+static void test_is(void **state)
+{
+    const char *letters = apr_psprintf(pool, "%0512d", 0);
+    const char *const passwords[] = {
+        "correct horse",    "correct hors",     "correct horse ", "Correct horse", "", " ",
+        "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x81", letters,          letters + 1};
+    size_t i, k;
+
+    (void)state;
+    for (i = 0; i < COUNT(passwords); i++) {
+        const char *hash = hash_of(&cheap, passwords[i]);
+
+        for (k = 0; k < COUNT(passwords); k++) {
+            assert_int_equal(gc_password_is(&cheap, hash, passwords[k]), i == k);
+            assert_int_equal(gc_password_is(&dear, hash, passwords[k]), i == k);
+        }
+        assert_false(gc_password_is(&cheap, hash, hash));
+    }
+}
+
+static void test_no_hash(void **state)
+{
+    static const char *const none[] = {"", "x", "correct horse", "$argon2id$",
+                                       "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAA"};
+    size_t i;
+
+    (void)state;
+    assert_false(gc_password_is(&cheap, NULL, "correct horse"));
+    assert_false(gc_password_is(&cheap, NULL, ""));
+    for (i = 0; i < COUNT(none); i++) {
+        assert_false(gc_password_is(&cheap, none[i], "correct horse"));
+        assert_false(gc_password_is(&cheap, none[i], ""));
+    }
+}
+
+/* The shortest of some tries, in which the machine had nothing else to do. */
+static apr_interval_time_t time_of_try(const char *hash)
+{
+    apr_interval_time_t least = APR_INT64_MAX;
+    int i;
+
+    for (i = 0; i < 10; i++) {
+        apr_time_t began = apr_time_now();
+
+        assert_false(gc_password_is(&dear, hash, "wrong"));
+        least = apr_time_now() - began < least ? apr_time_now() - began : least;
+    }
+    return least;
+}
+
+static void test_no_hash_takes_as_long(void **state)
+{
+    apr_interval_time_t one = time_of_try(hash_of(&dear, "correct horse"));
+    apr_interval_time_t none = time_of_try(NULL);
+
+    (void)state;
+    assert_in_range(none, one / 2, 2 * one);
+}
+
+static void test_outdated(void **state)
+{
+    gc_password_cost_t memory = cheap, passes = cheap;
+    const char *hash = hash_of(&cheap, "correct horse");
+
+    (void)state;
+    memory.memory *= 2;
+    passes.passes++;
+    assert_false(gc_password_is_outdated(&cheap, hash));
+    assert_true(gc_password_is_outdated(&memory, hash));
+    assert_true(gc_password_is_outdated(&passes, hash));
+    assert_true(gc_password_is_outdated(&cheap, hash_of(&memory, "correct horse")));
+    assert_true(gc_password_is_outdated(&cheap, hash_of(&passes, "correct horse")));
+    assert_true(gc_password_is_outdated(&cheap, "x"));
+}
+
+/* What cannot be hashed is no password: not a hash of nothing. */
+static void test_no_memory(void **state)
+{
+    gc_password_cost_t cost = {.memory = (apr_size_t)1 << 50, .passes = 1};
+    const char *hash;
+
+    (void)state;
+    assert_int_equal(gc_password_hash(pool, &cost, "correct horse", &hash), APR_ENOMEM);
+    assert_false(gc_password_is(&cost, NULL, "correct horse"));
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return apr_pool_create(&pool, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    apr_pool_destroy(pool);
+    return 0;
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    apr_terminate();
+    return 0;
+}
+
+#define PASSWORD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PASSWORD_TEST(test_form),     PASSWORD_TEST(test_is),
+        PASSWORD_TEST(test_no_hash),  PASSWORD_TEST(test_no_hash_takes_as_long),
+        PASSWORD_TEST(test_outdated), PASSWORD_TEST(test_no_memory),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
