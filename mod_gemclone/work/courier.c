@@ -10,7 +10,7 @@
 #include "core/timeval.h"
 
 /* Deliveries that a process has at once, and that it takes at once. */
-enum { MOST = 64, BATCH = 16 };
+enum { MOST = 64, BATCH = 16, CONNECTIONS = 2 * MOST };
 
 /* What a delivery has until it counts as lost: longer than a call may take (GemcloneSMSTimeout has
  * a minute at most) and its end to be stored. */
@@ -236,7 +236,8 @@ static void dispatch(gc_courier_t *c, apr_pool_t *pool, const gc_delivery_t *del
     if (delivery->sealed
         && gc_code_open(pool, c->options.key, delivery->sealed, delivery->sealed_len, &p->code)
                != APR_SUCCESS) {
-        /* Sealed by a host with another GemcloneOTPKey: that one can open it, if it is there still. */
+        /* Sealed by a host with another GemcloneOTPKey: that one can open it, if it is there still.
+         */
         p->answer = (gc_sms_answer_t){.verdict = GC_SMS_NOT_SENT, .code = "other_key"};
         settle_task(p);
     } else if (!c->options.sms) {
@@ -415,7 +416,7 @@ apr_status_t gc_loop_courier_start(apr_pool_t *pool, const gc_courier_options_t 
 {
     gc_courier_t *c = apr_pcalloc(pool, sizeof(*c));
     gc_http_options_t http = {
-        .ca_file = options->ca_file, .user_agent = "mod_gemclone", .max_connections = 2 * MOST};
+        .ca_file = options->ca_file, .user_agent = "mod_gemclone", .max_connections = CONNECTIONS};
     struct timeval period = gc_timeval(options->poll);
     struct event_base *base;
     apr_status_t rv;

@@ -162,12 +162,12 @@ static struct {
 
 static void *APR_THREAD_FUNC read_task(apr_thread_t *thread, void *baton)
 {
-    int added;
+    int added, at = 0;
 
     (void)thread;
     (void)baton;
     while ((added = __atomic_load_n(&shared.added, __ATOMIC_ACQUIRE)) < MANY) {
-        if (added > 0 && !gc_ended_has(ended, &shared.sessions[rand() % added])) {
+        if (added > 0 && !gc_ended_has(ended, &shared.sessions[at = (at + 97) % added])) {
             __atomic_add_fetch(&shared.missed, 1, __ATOMIC_RELAXED);
         }
     }

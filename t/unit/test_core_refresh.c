@@ -26,7 +26,7 @@ static const gc_hash_t other_key = {"0123456789abcdef0123456789abcdf"};
 static gc_refresh_t new_token(void)
 {
     gc_uuid_t session = gc_uuid_new();
-    gc_refresh_t token;
+    gc_refresh_t token = {0};
 
     gc_refresh_new(&key, &session, &token);
     assert_true(gc_uuid_equal(&token.session, &session));
