@@ -26,7 +26,7 @@ static const gc_hash_t other_key = {"0123456789abcdef0123456789abcdf"};
 static gc_refresh_t new_token(void)
 {
     gc_uuid_t session = gc_uuid_new();
-    gc_refresh_t token = {0};
+    gc_refresh_t token;
 
     gc_refresh_new(&key, &session, &token);
     assert_true(gc_uuid_equal(&token.session, &session));
@@ -77,17 +77,21 @@ static void test_every_bit_counts(void **state)
 
 static void test_parts_of_two_tokens(void **state)
 {
-    gc_refresh_t one = new_token(), other = new_token(), mixed;
+    gc_refresh_t tokens[2], mixed;
+    size_t i;
 
     (void)state;
-    mixed = one;
-    mixed.session = other.session;
+    for (i = 0; i < 2; i++) {
+        tokens[i] = new_token();
+    }
+    mixed = tokens[0];
+    mixed.session = tokens[1].session;
     assert_false(gc_refresh_is_genuine(&key, &mixed));
-    mixed = one;
-    memcpy(mixed.tag, other.tag, GC_REFRESH_TAG);
+    mixed = tokens[0];
+    memcpy(mixed.tag, tokens[1].tag, GC_REFRESH_TAG);
     assert_false(gc_refresh_is_genuine(&key, &mixed));
-    mixed = other;
-    memcpy(mixed.secret, one.secret, GC_REFRESH_SECRET);
+    mixed = tokens[0];
+    memcpy(mixed.secret, tokens[1].secret, GC_REFRESH_SECRET);
     assert_false(gc_refresh_is_genuine(&key, &mixed));
 }
 
