@@ -25,6 +25,7 @@
 #include "config.h"
 #include "core/code.h"
 #include "core/jwk.h"
+#include "core/json.h"
 #include "core/token.h"
 #include "core/unit.h"
 #include "service.h"
@@ -481,6 +482,9 @@ static void check_gemini(check_t *check)
 
     check_model(check, "GemcloneGeminiModel", c->gemini_model);
     check_gemini_settings(check);
+    if (c->system_prompt && !gc_json_takes(c->system_prompt)) {
+        fault(check, "GemcloneSystemPrompt", "is not UTF-8: save the configuration as that");
+    }
     if (!gc_config_is_none(c->gemini_fallback)) {
         check_model(check, "GemcloneGeminiFallback", c->gemini_fallback);
     }

@@ -186,6 +186,14 @@ const char *gc_json_text(apr_pool_t *pool, const json_t *value, apr_size_t *len)
     return gc_json_written(writer, len);
 }
 
+int gc_json_takes(const char *text)
+{
+    json_t *string = json_string(text);
+
+    json_decref(string);
+    return string != NULL;
+}
+
 json_t *gc_json_string_or_null(const char *text)
 {
     return text ? json_string(text) : json_null();

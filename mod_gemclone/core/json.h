@@ -42,6 +42,9 @@ void gc_json_writer_clear(gc_json_writer_t *writer);
 /* The text, which lives as long as the pool; NULL without memory. *len may be NULL. */
 const char *gc_json_written(gc_json_writer_t *writer, apr_size_t *len);
 
+/* Whether a text can stand in JSON: it is UTF-8. */
+int gc_json_takes(const char *text);
+
 /* json_string(text), or null for NULL. */
 json_t *gc_json_string_or_null(const char *text);
 

@@ -95,9 +95,9 @@ const char *gc_sms_check(apr_pool_t *pool, const gc_sms_settings_t *settings,
     }
     wrong = settings->kind == GC_SMS_WEBHOOK ? check_webhook(settings, directive)
                                              : check_twilio(settings, directive);
-    if (!wrong && !strstr(settings->text, PLACE)) {
+    if (!wrong && (!strstr(settings->text, PLACE) || !gc_json_takes(settings->text))) {
         *directive = "GemcloneSMSText";
-        wrong = "must have {code} where the code is to stand";
+        wrong = "must have {code} where the code is to stand, and be UTF-8";
     }
     return wrong;
 }

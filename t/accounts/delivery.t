@@ -5,12 +5,13 @@ use Mojo::Base -strict, -signatures;
 use Gemclone::Check;
 use Gemclone::Client;
 use Gemclone::Paths qw(secret_file temp_dir);
+use Gemclone::Secrets;
 use Gemclone::SmsStandin;
 use Gemclone::Stack;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 15;
+plan tests => 16;
 
 my $sms = Gemclone::SmsStandin->start;
 my %is = %{$sms->credentials};
@@ -51,6 +52,7 @@ my %HOSTS = (
 my $stack = Gemclone::Stack->start(
     fsync      => 0,
     children   => 2,
+    log_level  => 'info gemclone:trace8',
     directives => [
         'GemcloneOTPReveal Off', 'GemcloneSMSTimeout 2s', 'GemclonePoll 200ms', 'GemcloneSMSCAFile ' . $sms->ca_file,
         map { my $host = $_; my $with = $HOSTS{$host};
@@ -59,6 +61,7 @@ my $stack = Gemclone::Stack->start(
     ],
 );
 $stack->log->expect(qr/GEM010[4567]/, qr/GEM0007: GemcloneOTPDelivery/, qr/AH00052: child pid \d+ exit signal Killed/, qr/GEM0407/);
+local $ENV{GEMCLONE_SECRETS} = Gemclone::Secrets->begin($stack->dir . '/secrets');
 my ($client, $dbh) = ($stack->client, $stack->dbh);
 settings();
 
@@ -243,4 +246,10 @@ subtest 'the budget of a day' => sub {
     same_answer send_otp('budget.test', $unknown), send_otp('budget.test', new_number), 'for all numbers alike';
     $dbh->do(q{UPDATE gemclone.limits SET window_ends = now() WHERE kind = 'otp-budget'});
     answer_ok send_otp('budget.test', new_number), 200, 'the next one begins anew';
+};
+
+subtest 'no code and no number stands where it does not belong' => sub {
+    my $count = Gemclone::Secrets->counts;
+    cmp_ok $count->{$_}, '>', 5, "$count->{$_} of kind $_ were used" for qw(number otp token);
+    is_deeply [Gemclone::Secrets->search($stack)], [], 'neither in a log, nor in the database, nor in Redis';
 };

@@ -88,6 +88,8 @@ static void test_settings(void **state)
     BLAMED(twilio, from, "MG123", "GemcloneSMSFrom");
     BLAMED(twilio, from, "MG" HEX, "");
     BLAMED(twilio, text, "no place", "GemcloneSMSText");
+    BLAMED(hook, text, "Schl\xFCssel {code}", "GemcloneSMSText");
+    BLAMED(hook, text, "Schl\xC3\xBCssel {code}", "");
     BLAMED(verify, service, NULL, "GemcloneSMSService");
     BLAMED(verify, service, "MG" HEX, "GemcloneSMSService");
     BLAMED(hook, base_url, NULL, "GemcloneSMSURL");

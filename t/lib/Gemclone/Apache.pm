@@ -7,7 +7,7 @@ use Gemclone::Paths qw(apxs free_port module_file program top write_file);
 use Gemclone::Process;
 use IO::Socket::IP;
 use Mojo::File qw(path);
-use Mojo::Util qw(trim);
+use Mojo::Util qw(encode trim);
 
 # dir: everything that it writes; children, threads: so many, all the time; values: what fills the template
 # beside that; directives: lines added at the end; mpm, more_modules: others than the usual; writer: makes the configuration and returns its file;
@@ -60,7 +60,7 @@ sub configure ($self) {
         MINSPARE   => ($self->children - 1) * $self->threads + 1,
         MAXSPARE   => ($self->children + 1) * $self->threads,
         LOGLEVEL   => $self->log_level,
-        DIRECTIVES => join("\n", @{$self->directives}),
+        DIRECTIVES => encode('UTF-8', join("\n", @{$self->directives})),
         %{$self->values},
     );
     my $text = path($self->template)->slurp =~ s/\@([A-Z]+)\@/$value{$1} \/\/ die "\@$1\@ has no value\n"/ger;
