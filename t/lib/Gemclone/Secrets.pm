@@ -49,7 +49,7 @@ sub watch ($class, $tx) {
 
 sub _in_json ($bytes) {
     return () unless $bytes =~ $MEMBER && length $bytes < 100_000;
-    return _walk(eval { decode_json($bytes) });
+    return _walk(scalar eval { decode_json($bytes) });
 }
 
 sub _walk ($json) {
