@@ -102,7 +102,8 @@ BEGIN
             access_until = greatest(o.access_until, p_access_until),
             expires_at = least(now() + p_idle, o.ends_at)
         WHERE o.id = p_id;
-    ELSIF s.previous_hash = p_hash AND s.refresh_hash = p_next AND s.used_at + p_reuse > now() THEN
+    ELSIF s.previous_hash = p_hash AND s.refresh_hash = p_next
+          AND p_reuse > interval '0' AND s.used_at + p_reuse > now() THEN
         outcome := 'refreshed';
         UPDATE gemclone.sessions o SET access_until = greatest(o.access_until, p_access_until) WHERE o.id = p_id;
     ELSIF p_genuine THEN
