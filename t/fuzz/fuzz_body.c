@@ -38,6 +38,23 @@ static int depth_of(const json_t *value)
     return json_is_object(value) || json_is_array(value) ? 1 + deepest : 0;
 }
 
+static apr_size_t count_values(const json_t *value)
+{
+    apr_size_t count = 1, i;
+    const char *name;
+    json_t *member;
+
+    json_object_foreach((json_t *)value, name, member)
+    {
+        count += count_values(member);
+    }
+    json_array_foreach(value, i, member)
+    {
+        count += count_values(member);
+    }
+    return count;
+}
+
 /* What is written is read as the same. */
 static void check_round_trip(apr_pool_t *pool, const json_t *value)
 {
@@ -49,6 +66,8 @@ static void check_round_trip(apr_pool_t *pool, const json_t *value)
     HOLDS(gc_json_parse(pool, text, len, &again, &why) == APR_SUCCESS);
     HOLDS(json_equal(value, again));
     HOLDS(depth_of(value) <= GC_JSON_DEPTH);
+    HOLDS(count_values(value) <= gc_json_values(text, len)
+          && gc_json_values(text, len) <= GC_JSON_VALUES);
 }
 
 /* --- Rules ---------------------------------------------------------------- */

@@ -143,16 +143,22 @@ static void check_page(const gc_request_t *q)
     HOLDS(!cursor || strcmp(gc_cursor_text(q->pool, &page.after), cursor) == 0);
 }
 
-/* No ticket may be seen in a log. */
+/* None of these may be seen in a log. */
 static void check_hidden(const char *text)
 {
-    const char *at = text;
+    static const char *const secrets[] = {
+        "ticket=", "access_token=", "refresh_token=", "otp=", "password="};
+    size_t i;
 
-    while (at && (at = strstr(at, "ticket="))) {
-        int is_parameter = at == text || strchr("?&", at[-1]);
+    for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+        const char *at = text;
 
-        at += strlen("ticket=");
-        HOLDS(!is_parameter || (*at == '-' && strchr("& ", at[1])));
+        while (at && (at = strstr(at, secrets[i]))) {
+            int is_parameter = at == text || strchr("?&", at[-1]);
+
+            at += strlen(secrets[i]);
+            HOLDS(!is_parameter || (*at == '-' && strchr("& ", at[1])));
+        }
     }
 }
 
@@ -162,10 +168,12 @@ static void check_ticket(const gc_request_t *q)
     const char *ticket = gc_ticket_hide(q->r);
 
     HOLDS(ticket || !wanted);
-    check_hidden(q->r->args);
-    check_hidden(q->r->the_request);
-    check_hidden(q->r->unparsed_uri);
-    check_hidden(q->r->parsed_uri.query);
+    if (q->r->args) {
+        check_hidden(q->r->args);
+        check_hidden(q->r->the_request);
+        check_hidden(q->r->unparsed_uri);
+        check_hidden(q->r->parsed_uri.query);
+    }
 }
 
 /* --- The request ---------------------------------------------------------- */
