@@ -38,6 +38,7 @@ int gc_handle_refresh(gc_request_t *q)
 {
     const gc_config_t *config = q->service->config;
     const gc_hash_t *key = &q->service->refresh_key;
+    gc_db_t *db = q->service->db;
     gc_refresh_t shown, next;
     gc_token_t token = {.issued = q->r->request_time,
                         .expires = q->r->request_time + config->token_lifetime};
@@ -55,7 +56,7 @@ int gc_handle_refresh(gc_request_t *q)
     gc_refresh_hash(&next, &refresh.next);
     refresh.session = token.session = shown.session;
     refresh.is_genuine = gc_refresh_is_genuine(key, &shown);
-    rv = gc_session_refresh(q->service->db, q->pool, &refresh, &token.user, &reused);
+    rv = gc_session_refresh(db, q->pool, &refresh, &token.user, &token.expires, &reused);
     if (rv == GC_ENOENT) {
         return refuse_refresh(q);
     }

@@ -30,24 +30,31 @@ static const char *client_of(const gc_request_t *q)
     return client;
 }
 
+static apr_interval_time_t shortest(apr_interval_time_t a, apr_interval_time_t b)
+{
+    return a < b ? a : b;
+}
+
 gc_entry_t *gc_entry_make(gc_request_t *q, gc_token_scope_e scope)
 {
     const gc_config_t *config = q->service->config;
     gc_entry_t *entry = apr_pcalloc(q->pool, sizeof(*entry));
     int is_login = scope == GC_TOKEN_ACCESS;
-    apr_interval_time_t lifetime = is_login ? config->token_lifetime : RESET_LIFETIME;
+    apr_interval_time_t idle = is_login ? config->session_idle : RESET_LIFETIME,
+                        life = is_login ? config->session_lifetime : RESET_LIFETIME,
+                        lifetime = is_login ? config->token_lifetime : RESET_LIFETIME;
 
-    entry->token = (gc_token_t){.session = gc_uuid_new(),
-                                .scope = scope,
-                                .issued = q->r->request_time,
-                                .expires = q->r->request_time + lifetime};
-    entry->session =
-        (gc_session_new_t){.id = entry->token.session,
-                           .access_until = entry->token.expires,
-                           .idle = is_login ? config->session_idle : RESET_LIFETIME,
-                           .life = is_login ? config->session_lifetime : RESET_LIFETIME,
-                           .client = client_of(q),
-                           .most = (int)config->max_sessions};
+    entry->token =
+        (gc_token_t){.session = gc_uuid_new(),
+                     .scope = scope,
+                     .issued = q->r->request_time,
+                     .expires = q->r->request_time + shortest(lifetime, shortest(idle, life))};
+    entry->session = (gc_session_new_t){.id = entry->token.session,
+                                        .access_until = entry->token.expires,
+                                        .idle = idle,
+                                        .life = life,
+                                        .client = client_of(q),
+                                        .most = (int)config->max_sessions};
     if (is_login) {
         gc_refresh_new(&q->service->refresh_key, &entry->session.id, &entry->refresh);
         gc_refresh_hash(&entry->refresh, &entry->refresh_hash);

@@ -16,7 +16,8 @@ typedef struct gc_entry_t {
     gc_hash_t refresh_hash;
 } gc_entry_t;
 
-/* In the request's pool. A reset's has a short life and no refresh token. */
+/* In the request's pool. No token of it is good for longer than the session. A reset's has a short
+ * life and no refresh token. */
 gc_entry_t *gc_entry_make(gc_request_t *q, gc_token_scope_e scope);
 
 /* The session is open. */

@@ -17,7 +17,7 @@ void gc_session_add(gc_db_params_t *params, const gc_session_new_t *session)
 }
 
 apr_status_t gc_session_refresh(gc_db_t *db, apr_pool_t *pool, const gc_session_refresh_t *refresh,
-                                gc_uuid_t *user, int *reused)
+                                gc_uuid_t *user, apr_time_t *access_until, int *reused)
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
@@ -38,6 +38,7 @@ apr_status_t gc_session_refresh(gc_db_t *db, apr_pool_t *pool, const gc_session_
     }
     outcome = gc_db_text(rows, 0, 0);
     *user = gc_db_uuid(rows, 0, 1);
+    *access_until = gc_db_time(rows, 0, 2);
     *reused = strcmp(outcome, "reused") == 0;
     return strcmp(outcome, "refreshed") == 0 ? APR_SUCCESS : GC_EGONE;
 }

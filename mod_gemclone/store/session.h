@@ -33,15 +33,16 @@ typedef struct gc_session_refresh_t {
     gc_hash_t hash, next;      /* of the token that was shown, and of its successor */
     int is_genuine;            /* the token is ours, whether or not it is good */
     apr_interval_time_t reuse; /* for how long two may come with the same token */
-    apr_time_t access_until;
+    apr_time_t access_until;   /* of the access token that is asked for */
     apr_interval_time_t idle;
 } gc_session_refresh_t;
 
-/* GC_ENOENT: no such session, or not its token. GC_EGONE: the session has ended with this; *reused
+/* *access_until: what the access token gets of that, which is no longer than the session.
+ * GC_ENOENT: no such session, or not its token. GC_EGONE: the session has ended with this; *reused
  * tells that somebody else has, or had, the token. */
 GC_MUST_CHECK apr_status_t gc_session_refresh(gc_db_t *db, apr_pool_t *pool,
                                               const gc_session_refresh_t *refresh, gc_uuid_t *user,
-                                              int *reused);
+                                              apr_time_t *access_until, int *reused);
 
 /* A user's sessions, the one used last first: gc_session_t. */
 GC_MUST_CHECK apr_status_t gc_session_list(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user,

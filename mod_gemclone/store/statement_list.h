@@ -59,7 +59,7 @@ WRITE(PASSWORD_SET, "SELECT gemclone.password_set($1, $2, $3, $4, $5, $6, $7)")
 
 /* session.c */
 WRITE(SESSION_REFRESH,
-  "SELECT outcome, user_id FROM gemclone.session_refresh($1, $2, $3, $4, $5, $6, $7)")
+  "SELECT outcome, user_id, granted FROM gemclone.session_refresh($1, $2, $3, $4, $5, $6, $7)")
 READ(SESSION_LIST,
   "SELECT id, created_at, used_at, expires_at, client FROM gemclone.sessions "
   "WHERE user_id = $1 AND purpose = 'login' AND expires_at > now() ORDER BY used_at DESC, id")

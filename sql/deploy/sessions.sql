@@ -81,9 +81,11 @@ $$;
 --                       session has ended;
 --          'over':      the session has outlived itself;
 -- and no row: there is no such session, or the token is not one of its.
+-- granted: until when the access token is good that is asked for (p_access_until): no longer than the
+-- session.
 CREATE FUNCTION gemclone.session_refresh(p_id uuid, p_hash bytea, p_next bytea, p_genuine boolean,
                                          p_reuse interval, p_access_until timestamptz, p_idle interval)
-RETURNS TABLE (outcome text, user_id uuid)
+RETURNS TABLE (outcome text, user_id uuid, granted timestamptz)
 LANGUAGE plpgsql ROWS 1 AS $$
 DECLARE
     s gemclone.sessions;
@@ -93,19 +95,20 @@ BEGIN
         RETURN;
     END IF;
     user_id := s.user_id;
+    granted := least(p_access_until, s.expires_at);
     IF s.expires_at <= now() THEN
         outcome := 'over';
     ELSIF s.refresh_hash = p_hash THEN
         outcome := 'refreshed';
+        granted := least(p_access_until, now() + p_idle, s.ends_at);
         UPDATE gemclone.sessions o
         SET refresh_hash = p_next, previous_hash = p_hash, used_at = now(),
-            access_until = greatest(o.access_until, p_access_until),
-            expires_at = least(now() + p_idle, o.ends_at)
+            access_until = greatest(o.access_until, granted), expires_at = least(now() + p_idle, o.ends_at)
         WHERE o.id = p_id;
     ELSIF s.previous_hash = p_hash AND s.refresh_hash = p_next
           AND p_reuse > interval '0' AND s.used_at + p_reuse > now() THEN
         outcome := 'refreshed';
-        UPDATE gemclone.sessions o SET access_until = greatest(o.access_until, p_access_until) WHERE o.id = p_id;
+        UPDATE gemclone.sessions o SET access_until = greatest(o.access_until, granted) WHERE o.id = p_id;
     ELSIF p_genuine THEN
         outcome := 'reused';
     ELSE

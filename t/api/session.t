@@ -21,6 +21,7 @@ my $stack = Gemclone::Stack->start(fsync => 0, %usual, directives => ['GemcloneS
 my $strict = $stack->another_host(%usual, directives => ['GemcloneRefreshReuse 0', 'GemcloneMaxSessions 3']);
 my $short = $stack->another_host(%usual, directives => ['GemcloneSessionIdle 1min', 'GemcloneSessionLifetime 2min',
     'GemcloneTokenLifetime 10s']);
+my $brief = $stack->another_host(%usual, directives => ['GemcloneSessionIdle 1min']);
 my $dbh = $stack->dbh;
 
 sub new_number () {
@@ -303,6 +304,16 @@ subtest 'lifetimes' => sub {
     $client->refresh;
     cmp_ok $left->('expires_at', $client), '<', 21, 'but not beyond its end';
     is claims($client)->{exp} - claims($client)->{iat}, 10, 'GemcloneTokenLifetime';
+
+    ($client) = sessions(1, new_number, $brief->url);
+    my ($token, $good) = ($client->refresh_token, sub { claims($client)->{exp} - claims($client)->{iat} });
+    is $good->(), 60, 'an access token is good no longer than its session';
+    $dbh->do(q{UPDATE gemclone.sessions SET ends_at = now() + interval '20 s' WHERE id = ?}, {}, id($client));
+    $client->refresh;
+    cmp_ok $good->(), '<=', 20, 'nor is that of a refresh';
+    cmp_ok $left->('access_until', $client), '>', 20, 'what was given before counts on';
+    $client->refresh_token($token)->refresh;
+    cmp_ok $good->(), '<=', 20, 'nor that of one which comes with the same token';
 };
 
 # Marks a session as past, where no sweep sees it before $ask was called.
