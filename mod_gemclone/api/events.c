@@ -58,11 +58,13 @@ int gc_events_refuse(gc_request_t *q)
 int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
                     void (*answer)(void *baton, request_rec *r), void *baton, int *rv)
 {
+    gc_streams_t *streams = streams_of(q);
+
     *rv = ap_discard_request_body(q->r); /* the loop waits for none */
-    if (*rv != OK || !gc_events_reserve(q)) {
+    if (*rv != OK || !streams || !gc_stream_reserve_wait(streams, q->r)) {
         return 0;
     }
-    *rv = gc_stream_wait(streams_of(q), q->r, errand, answer, baton);
+    *rv = gc_stream_wait(streams, q->r, errand, answer, baton);
     return 1;
 }
 

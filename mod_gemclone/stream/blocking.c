@@ -20,12 +20,12 @@
 
 /* --- A bound for the whole host ------------------------------------------ */
 
-/* Children, each with the number of its streams. */
-enum { SLOTS = GC_STREAMS_SHARED / (2 * sizeof(apr_uint32_t)) };
+/* Children, each with the number of its places of each kind. */
+enum { SLOTS = GC_STREAMS_SHARED / ((1 + GC_PLACES) * sizeof(apr_uint32_t)) };
 
 struct gc_streams_shared_t {
     struct {
-        apr_uint32_t pid, count; /* atomic */
+        apr_uint32_t pid, counts[GC_PLACES]; /* atomic */
     } slots[SLOTS];
 };
 
@@ -50,7 +50,8 @@ static int own_slot(gc_streams_shared_t *shared)
         if ((pid == me || is_dead(pid)) /* one of that number may have died before us */
             && __atomic_compare_exchange_n(&shared->slots[i].pid, &pid, me, 0, __ATOMIC_ACQ_REL,
                                            __ATOMIC_ACQUIRE)) {
-            __atomic_store_n(&shared->slots[i].count, 0, __ATOMIC_RELEASE);
+            __atomic_store_n(&shared->slots[i].counts[GC_PLACE_STREAM], 0, __ATOMIC_RELEASE);
+            __atomic_store_n(&shared->slots[i].counts[GC_PLACE_WAIT], 0, __ATOMIC_RELEASE);
             own = i;
             return i;
         }
@@ -71,13 +72,13 @@ static int own_slot_locked(gc_streams_shared_t *shared)
     return own;
 }
 
-static apr_int64_t count_all(gc_streams_shared_t *shared)
+static apr_int64_t count_all(gc_streams_shared_t *shared, gc_place_e place)
 {
     apr_int64_t all = 0;
     int i;
 
     for (i = 0; i < SLOTS; i++) {
-        apr_uint32_t count = __atomic_load_n(&shared->slots[i].count, __ATOMIC_ACQUIRE);
+        apr_uint32_t count = __atomic_load_n(&shared->slots[i].counts[place], __ATOMIC_ACQUIRE);
 
         if (count && !is_dead(__atomic_load_n(&shared->slots[i].pid, __ATOMIC_ACQUIRE))) {
             all += count;
@@ -86,27 +87,27 @@ static apr_int64_t count_all(gc_streams_shared_t *shared)
     return all;
 }
 
-int gc_blocking_enter(gc_streams_shared_t *shared, apr_int64_t most)
+int gc_blocking_enter(gc_streams_shared_t *shared, gc_place_e place, apr_int64_t most)
 {
     int own = own_slot_locked(shared);
 
     if (own < 0) {
         return 0;
     }
-    __atomic_add_fetch(&shared->slots[own].count, 1, __ATOMIC_ACQ_REL);
-    if (count_all(shared) > most) {
-        gc_blocking_leave(shared);
+    __atomic_add_fetch(&shared->slots[own].counts[place], 1, __ATOMIC_ACQ_REL);
+    if (count_all(shared, place) > most) {
+        gc_blocking_leave(shared, place);
         return 0;
     }
     return 1;
 }
 
-void gc_blocking_leave(gc_streams_shared_t *shared)
+void gc_blocking_leave(gc_streams_shared_t *shared, gc_place_e place)
 {
     int own = own_slot_locked(shared);
 
     if (own >= 0) {
-        __atomic_sub_fetch(&shared->slots[own].count, 1, __ATOMIC_ACQ_REL);
+        __atomic_sub_fetch(&shared->slots[own].counts[place], 1, __ATOMIC_ACQ_REL);
     }
 }
 
@@ -306,7 +307,7 @@ int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
     }
     pthread_mutex_unlock(&w.mutex);
     answer->call(answer->baton, r);
-    gc_blocking_leave(streams->shared);
+    gc_blocking_leave(streams->shared, GC_PLACE_WAIT);
     return OK;
 }
 
@@ -334,6 +335,6 @@ int gc_blocking_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *s
         write_stream(b);
         leave(b);
     }
-    gc_blocking_leave(streams->shared);
+    gc_blocking_leave(streams->shared, GC_PLACE_STREAM);
     return OK;
 }

@@ -13,6 +13,10 @@
 
 APLOG_USE_MODULE(gemclone);
 
+/* Requests that may wait for an errand however few streams there may be: in a child without a
+ * thread each, on this host with one. */
+enum { WAITS = 1000, BLOCKING_WAITS = 16 };
+
 static int is_async(void)
 {
     static int known = -1;
@@ -41,30 +45,43 @@ static int may_suspend(const request_rec *r)
 
 int gc_stream_reserve_thread(gc_streams_t *streams)
 {
-    return gc_blocking_enter(streams->shared, streams->options.most_blocking);
+    return gc_blocking_enter(streams->shared, GC_PLACE_STREAM, streams->options.most_blocking);
 }
 
 void gc_stream_release_thread(gc_streams_t *streams)
 {
-    gc_blocking_leave(streams->shared);
+    gc_blocking_leave(streams->shared, GC_PLACE_STREAM);
 }
 
-int gc_stream_reserve(gc_streams_t *streams, const request_rec *r)
+static int reserve_suspended(gc_streams_t *streams, gc_place_e place, apr_int64_t most)
 {
-    if (!may_suspend(r)) {
-        return gc_stream_reserve_thread(streams);
-    }
-    if (__atomic_add_fetch(&streams->suspended, 1, __ATOMIC_RELAXED) > streams->options.most) {
-        __atomic_sub_fetch(&streams->suspended, 1, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&streams->suspended[place], 1, __ATOMIC_RELAXED) > most) {
+        __atomic_sub_fetch(&streams->suspended[place], 1, __ATOMIC_RELAXED);
         return 0;
     }
     return 1;
 }
 
+int gc_stream_reserve(gc_streams_t *streams, const request_rec *r)
+{
+    return may_suspend(r) ? reserve_suspended(streams, GC_PLACE_STREAM, streams->options.most)
+                          : gc_stream_reserve_thread(streams);
+}
+
+int gc_stream_reserve_wait(gc_streams_t *streams, const request_rec *r)
+{
+    apr_int64_t most = streams->options.most, most_blocking = streams->options.most_blocking;
+
+    return may_suspend(r)
+               ? reserve_suspended(streams, GC_PLACE_WAIT, most > WAITS ? most : WAITS)
+               : gc_blocking_enter(streams->shared, GC_PLACE_WAIT,
+                                   most_blocking > BLOCKING_WAITS ? most_blocking : BLOCKING_WAITS);
+}
+
 void gc_stream_release(gc_streams_t *streams, const request_rec *r)
 {
     if (may_suspend(r)) {
-        __atomic_sub_fetch(&streams->suspended, 1, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&streams->suspended[GC_PLACE_STREAM], 1, __ATOMIC_RELAXED);
     } else {
         gc_stream_release_thread(streams);
     }

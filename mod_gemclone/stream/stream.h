@@ -27,7 +27,7 @@ typedef struct gc_streams_t gc_streams_t;
 
 /* In memory that the children of a host share: zeroed, of GC_STREAMS_SHARED bytes. */
 typedef struct gc_streams_shared_t gc_streams_shared_t;
-#define GC_STREAMS_SHARED (sizeof(apr_uint32_t) * 2 * 4096)
+#define GC_STREAMS_SHARED (sizeof(apr_uint32_t) * 3 * 4096)
 
 /* On the loop. Lives as long as the pool. */
 gc_streams_t *gc_loop_streams_create(apr_pool_t *pool, const gc_streams_options_t *options,
@@ -55,8 +55,13 @@ void gc_stream_release_thread(gc_streams_t *streams);
 /* Answers with the stream. What it returns is what httpd's handler is to return. */
 int gc_stream_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream);
 
-/* Has a request wait for an errand, suspended or on its thread, with a place that was reserved;
- * then answer(baton, r) answers it, with at most a few KiB: on the loop, or on the request's
+/* A place for a request that waits for an errand: as many as for streams, or some at least, and
+ * apart from these. Whoever reads keeps nobody from signing in. 0: there is none now. The place is
+ * taken by gc_stream_wait. */
+GC_MUST_CHECK int gc_stream_reserve_wait(gc_streams_t *streams, const request_rec *r);
+
+/* Has a request wait for an errand, suspended or on its thread, with a place that was reserved for
+ * it; then answer(baton, r) answers it, with at most a few KiB: on the loop, or on the request's
  * thread. It is not called where the client leaves before. What this returns is what httpd's
  * handler is to return. */
 int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,

@@ -14,10 +14,13 @@ typedef struct gc_answer_later_t {
     void *baton;
 } gc_answer_later_t;
 
+/* What has a place. */
+typedef enum { GC_PLACE_STREAM, GC_PLACE_WAIT, GC_PLACES } gc_place_e;
+
 struct gc_streams_t {
     gc_streams_options_t options;
     gc_streams_shared_t *shared;
-    apr_uint32_t suspended; /* atomic: connections, and places reserved */
+    apr_uint32_t suspended[GC_PLACES]; /* atomic: connections, and places reserved */
     APR_RING_HEAD(gc_suspended_ring, gc_suspended_t) all; /* the loop's */
 };
 
@@ -39,7 +42,8 @@ int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
 
 /* A count of a host that outlives no process: what one that was killed held is free again.
  * Whether there was room for one more. */
-GC_MUST_CHECK int gc_blocking_enter(gc_streams_shared_t *shared, apr_int64_t most);
-void gc_blocking_leave(gc_streams_shared_t *shared);
+GC_MUST_CHECK int gc_blocking_enter(gc_streams_shared_t *shared, gc_place_e place,
+                                    apr_int64_t most);
+void gc_blocking_leave(gc_streams_shared_t *shared, gc_place_e place);
 
 #endif

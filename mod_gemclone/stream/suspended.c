@@ -60,6 +60,7 @@ typedef enum { STREAMING, EMPTYING, FLUSHING, LINGERING, CLOSING } state_e;
 struct gc_suspended_t {
     gc_viewer_t viewer; /* first, so that one is the other */
     const source_t *source;
+    gc_place_e place;
     gc_errand_t *errand; /* or NULL: none is under way */
     gc_answer_later_t answer;
     APR_RING_ENTRY(gc_suspended_t) link;
@@ -262,12 +263,17 @@ static int write_frames(gc_viewer_t *viewer, const char *bytes, apr_size_t len)
 
 /* --- The end ------------------------------------------------------------- */
 
+static void free_place(gc_suspended_t *s)
+{
+    __atomic_sub_fetch(&s->streams->suspended[s->place], 1, __ATOMIC_RELAXED);
+}
+
 /* Logs the request and frees it, as the MPM would have done. Its place is another's from now on. */
 static void end_request(gc_suspended_t *s)
 {
     request_rec *r = s->r;
 
-    __atomic_sub_fetch(&s->streams->suspended, 1, __ATOMIC_RELAXED);
+    free_place(s);
     s->r = NULL;
     s->c->keepalive = AP_CONN_CLOSE;
     if (!s->c->aborted) {
@@ -562,7 +568,7 @@ static void give_up(gc_suspended_t *s)
         gc_loop_post(s->streams->options.loop, &s->errand->task);
     }
     drop_rest(s);
-    __atomic_sub_fetch(&s->streams->suspended, 1, __ATOMIC_RELAXED);
+    free_place(s);
 }
 
 /* The MPM's thread lets go of the connection: to us, or, where it found it aborted, to be closed by
@@ -617,13 +623,15 @@ static int write_prologue(gc_suspended_t *s, const char *bytes, apr_size_t len)
     return state != GC_VIEWER_GONE && went < len ? keep(s, bytes + went, len - went) : state;
 }
 
-static gc_suspended_t *make(gc_streams_t *streams, request_rec *r, const source_t *source)
+static gc_suspended_t *make(gc_streams_t *streams, request_rec *r, const source_t *source,
+                            gc_place_e place)
 {
     conn_rec *c = r->connection;
     gc_suspended_t *s = apr_pcalloc(c->pool, sizeof(*s));
 
     s->streams = streams;
     s->source = source;
+    s->place = place;
     s->c = c;
     s->r = r;
     s->out = apr_brigade_create(c->pool, c->bucket_alloc);
@@ -639,7 +647,7 @@ static gc_suspended_t *make(gc_streams_t *streams, request_rec *r, const source_
 int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
                       const gc_answer_later_t *answer)
 {
-    gc_suspended_t *s = make(streams, r, &answers);
+    gc_suspended_t *s = make(streams, r, &answers, GC_PLACE_WAIT);
 
     s->errand = errand;
     s->answer = *answer;
@@ -652,7 +660,7 @@ int gc_suspended_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand
 int gc_suspended_open(gc_streams_t *streams, request_rec *r, const gc_stream_t *stream)
 {
     conn_rec *c = r->connection;
-    gc_suspended_t *s = make(streams, r, &replies);
+    gc_suspended_t *s = make(streams, r, &replies, GC_PLACE_STREAM);
     apr_pool_t *scratch;
     apr_size_t len;
     const char *prologue;

@@ -17,7 +17,7 @@ use utf8;
 
 use constant {TRIES => 4, WINDOW => 900, SOON => 1.5, PASSWORD => 'correct horse battery'};
 
-plan tests => 16;
+plan tests => 17;
 
 my %usual = (children => 2, threads => 32);
 my $stack = Gemclone::Stack->start(fsync => 0, %usual, log_level => 'info gemclone:trace8',
@@ -399,6 +399,16 @@ subtest 'other MPMs, and HTTP/2' => sub {
     my ($json, $how) = <$out>;
     is $how, '2 200', 'over HTTP/2';
     ok decode_json($json)->{refresh_token}, '... with its tokens';
+};
+
+subtest 'streams and long exports keep nobody out' => sub {
+    my ($client, $number) = user_with;
+    for my $mpm (qw(event prefork)) {
+        my $host = $stack->another_host(mpm => $mpm, directives => ['GemcloneMaxStreams 0', 'GemcloneBlockingStreams 0']);
+        answer_ok login($number, PASSWORD, $host->url), 200, "the $mpm MPM: a login where no stream has a place";
+        my $there = Gemclone::Client->new(url => $host->url, token => $client->token);
+        answer_ok change($there, PASSWORD, PASSWORD), 200, '... and a change';
+    }
 };
 
 subtest 'passwords stand nowhere' => sub {
