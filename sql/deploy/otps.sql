@@ -39,11 +39,13 @@ COMMENT ON COLUMN gemclone.deliveries.is_out IS 'a process has it, or had it whe
 
 CREATE INDEX deliveries_due ON gemclone.deliveries (site, due_at);
 CREATE INDEX deliveries_expiry ON gemclone.deliveries (expires_at);
+CREATE INDEX deliveries_number ON gemclone.deliveries (e164, purpose);
 
 -- --- Issuing ----------------------------------------------------------------
 
--- Stores a new code, which voids the older one of the same purpose, and has it delivered for a site
--- (NULL: nobody delivers it). Limits: see limits_take. p_budget: how many may be delivered a day.
+-- Stores a new code, which voids the older one of the same purpose, also where that has not been
+-- delivered yet, and has it delivered for a site (NULL: nobody delivers it). Limits: see limits_take.
+-- p_budget: how many may be delivered a day.
 --
 -- known: the number has an account. refused: the limit that is used up, until `ends`.
 CREATE FUNCTION gemclone.otp_issue(p_e164 text, p_purpose text, p_hash bytea, p_lifetime interval,
@@ -64,6 +66,7 @@ BEGIN
         VALUES (p_e164, p_purpose, p_hash, now() + p_lifetime)
         ON CONFLICT (e164, purpose) DO UPDATE
             SET code_hash = EXCLUDED.code_hash, expires_at = EXCLUDED.expires_at;
+        DELETE FROM gemclone.deliveries d WHERE d.e164 = p_e164 AND d.purpose = p_purpose;
         INSERT INTO gemclone.deliveries (site, e164, purpose, sealed, expires_at)
         SELECT p_site, p_e164, p_purpose, p_sealed, now() + p_lifetime WHERE p_site IS NOT NULL;
     END IF;

@@ -64,6 +64,7 @@ BEGIN
     END IF;
     DELETE FROM gemclone.sessions s WHERE s.user_id = p_user AND (p_resets OR s.id <> p_session);
     DELETE FROM gemclone.otps o WHERE o.e164 = v_e164;
+    DELETE FROM gemclone.deliveries d WHERE d.e164 = v_e164;
     PERFORM gemclone.limits_return(p_kinds, p_subjects);
     DELETE FROM gemclone.limits l WHERE l.kind = 'password' AND l.subject = v_e164;
     RETURN 'changed';

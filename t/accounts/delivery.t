@@ -150,6 +150,27 @@ subtest 'what surely was not sent is tried again' => sub {
     $dbh->do(q{DELETE FROM gemclone.deliveries WHERE site = 'away.test'});
 };
 
+subtest 'a code that is void before it was sent goes no further' => sub {
+    settings();
+    my $number = new_number;
+    $sms->go_wrong(({status => 503}) x 5);
+    for my $time (1 .. 4) {
+        send_otp('hook.test', $number);
+        ok eventually(sub { $time <= grep { $_->{path} eq '/hook' } $sms->requests }), "the gateway refuses code $time";
+    }
+    ok settled, 'it is mended';
+    is scalar(my @got = $sms->outbox($number)), 1, 'one message comes of four codes';
+    answer_ok verify('hook.test', $number, $sms->code_for($number)), 200, 'that of the last one';
+
+    my $user = Gemclone::Client->new(url => $client->url);
+    $number = new_number;
+    send_otp('twilio.test', $number);
+    $user->verify($number, code_for($number));
+    send_otp('away.test', $number, 'reset_password');
+    answer_ok $user->post('/auth/change-password', {new_password => 'correct horse'}), 200, 'so is that of before a new password';
+    is on_their_way, 0, 'and is not on its way any more';
+};
+
 subtest 'what may have been sent is not sent again' => sub {
     settings();
     my @faults = ({status => 500}, {status => 503}, {how => 'close', after => \1}, {how => 'reset'}, {how => 'hang'},
