@@ -822,13 +822,15 @@ static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
 }
 
 /* It outlives restarts: children of the old and the new configuration, who serve
- * side by side for a while, must hear of each other's changes. */
+ * side by side for a while, must hear of each other's changes. Under a name that tells its size: a
+ * restart may bring another version of this module. */
 static apr_status_t share_memory(apr_pool_t *process)
 {
-    static const char key[] = "gemclone-shared";
+    char key[40];
     apr_shm_t *shm = NULL;
     apr_status_t rv = APR_SUCCESS;
 
+    apr_snprintf(key, sizeof(key), "gemclone-shared-%lu", (unsigned long)SHARED);
     apr_pool_userdata_get((void **)&shm, key, process);
     if (!shm) {
         rv = apr_shm_create(&shm, SHARED, NULL, process);

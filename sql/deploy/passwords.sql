@@ -28,7 +28,7 @@ CREATE FUNCTION gemclone.password_accept(p_user uuid, p_hash text, p_better text
 RETURNS TABLE (user_id uuid)
 LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
-    SELECT u.id INTO user_id FROM gemclone.users u WHERE u.id = p_user AND u.password_hash = p_hash FOR UPDATE;
+    SELECT u.id INTO user_id FROM gemclone.users u WHERE u.id = p_user AND u.password_hash = p_hash FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -52,7 +52,7 @@ RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_e164 text;
 BEGIN
-    PERFORM FROM gemclone.users u WHERE u.id = p_user FOR UPDATE;
+    PERFORM FROM gemclone.users u WHERE u.id = p_user FOR NO KEY UPDATE;
     IF NOT EXISTS (SELECT FROM gemclone.sessions s WHERE s.id = p_session AND s.user_id = p_user) THEN
         RETURN 'ended';
     END IF;
@@ -62,11 +62,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'raced';
     END IF;
-    DELETE FROM gemclone.sessions s WHERE s.user_id = p_user AND (p_resets OR s.id <> p_session);
-    DELETE FROM gemclone.otps o WHERE o.e164 = v_e164;
-    DELETE FROM gemclone.deliveries d WHERE d.e164 = v_e164;
+    -- In the order in which signing in takes them.
     PERFORM gemclone.limits_return(p_kinds, p_subjects);
     DELETE FROM gemclone.limits l WHERE l.kind = 'password' AND l.subject = v_e164;
+    DELETE FROM gemclone.otps o WHERE o.e164 = v_e164;
+    DELETE FROM gemclone.deliveries d WHERE d.e164 = v_e164;
+    DELETE FROM gemclone.sessions s WHERE s.user_id = p_user AND (p_resets OR s.id <> p_session);
     RETURN 'changed';
 END
 $$;
