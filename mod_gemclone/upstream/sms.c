@@ -249,6 +249,7 @@ void gc_sms_ask(gc_http_request_t *request, apr_pool_t *pool, const gc_sms_setti
     const char *const fields[] = {"To", e164, "Code", code, NULL};
 
     make_twilio(request, pool, settings, verify_path(pool, settings, "/VerificationCheck"), fields);
+    request->is_once = 1; /* a code that is right is used up by it */
 }
 
 /* --- Answers ---------------------------------------------------------------- */

@@ -51,7 +51,8 @@ static void look_task(void *baton)
     gc_session_watch_t *w = baton;
     const gc_session_watch_options_t *o = &w->options;
     apr_time_t now = apr_time_now();
-    int all = now - w->looked_at_all >= WHOLE_POLL;
+    /* A clock that was set back tells nothing. */
+    int all = now < w->looked || now - w->looked_at_all >= WHOLE_POLL;
     apr_interval_time_t within = all ? ALL : now - w->looked + o->patience + OVERLAP;
     apr_pool_t *pool = gc_companion_pool();
 

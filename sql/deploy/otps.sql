@@ -66,7 +66,11 @@ BEGIN
         VALUES (p_e164, p_purpose, p_hash, now() + p_lifetime)
         ON CONFLICT (e164, purpose) DO UPDATE
             SET code_hash = EXCLUDED.code_hash, expires_at = EXCLUDED.expires_at;
-        DELETE FROM gemclone.deliveries d WHERE d.e164 = p_e164 AND d.purpose = p_purpose;
+        -- A gateway that makes the codes has one of a number, whatever it is for.
+        DELETE FROM gemclone.otps o
+        WHERE p_hash IS NULL AND o.e164 = p_e164 AND o.purpose <> p_purpose AND o.code_hash IS NULL;
+        DELETE FROM gemclone.deliveries d
+        WHERE d.e164 = p_e164 AND (d.purpose = p_purpose OR (p_hash IS NULL AND d.sealed IS NULL));
         INSERT INTO gemclone.deliveries (site, e164, purpose, sealed, expires_at)
         SELECT p_site, p_e164, p_purpose, p_sealed, now() + p_lifetime WHERE p_site IS NOT NULL;
     END IF;
@@ -190,11 +194,12 @@ CREATE FUNCTION gemclone.otp_confirm(p_e164 text, p_purpose text, p_kinds text[]
 RETURNS TABLE (user_id uuid)
 LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
+    PERFORM gemclone.limits_return(p_kinds, p_subjects); -- first: in the order in which all lock them
     DELETE FROM gemclone.otps o
     WHERE o.e164 = p_e164 AND o.purpose = p_purpose AND o.code_hash IS NULL AND o.expires_at > now();
     IF FOUND THEN
         RETURN QUERY SELECT a.user_id FROM gemclone.otp_accept(
-            p_e164, p_purpose, p_kinds, p_subjects, p_session, p_refresh, p_access_until,
+            p_e164, p_purpose, '{}', '{}', p_session, p_refresh, p_access_until,
             p_idle, p_life, p_client, p_sessions) a;
     END IF;
 END

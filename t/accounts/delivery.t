@@ -11,7 +11,7 @@ use Gemclone::Stack;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan tests => 16;
+plan tests => 18;
 
 my $sms = Gemclone::SmsStandin->start;
 my %is = %{$sms->credentials};
@@ -225,6 +225,16 @@ subtest 'Verify is away' => sub {
     $otp = eventually(sub { my $is = $sms->code_for($number); $is ne $otp && $is });
     problem_ok verify('verify.test', $number, wrong($otp)), 400, 'wrong' for 1 .. 3;
     problem_ok verify('verify.test', $number, $otp), 400, 'the tries while it was away were tries';
+};
+
+subtest 'Verify knows one code of a number' => sub {
+    settings();
+    my $number = new_number;
+    send_otp('verify.test', $number, $_) for qw(reset_password login);
+    ok settled, 'a code for either purpose was asked for';
+    my $otp = code_for($number);
+    problem_ok verify('verify.test', $number, $otp, 'reset_password'), 400, 'it is for the purpose of the last';
+    answer_ok verify('verify.test', $number, $otp), 200, 'alone';
 };
 
 subtest 'killed while it sends' => sub {

@@ -149,7 +149,7 @@ static void test_verify(void **state)
     assert_string_equal(request.url,
                         "https://verify.twilio.com/v2/Services/VA" HEX "/VerificationCheck");
     assert_string_equal(request.body, "To=%2b15550100123&Code=90+7%264");
-    assert_false(request.is_once);
+    assert_true(request.is_once);
 }
 
 /* The signature is made anew, by another function of libsodium's. */
