@@ -91,7 +91,7 @@ const char *gc_ticket_hide(request_rec *r)
     const char *ticket = value ? apr_pstrmemdup(r->pool, value, strcspn(value, "&")) : NULL;
     size_t i;
 
-    for (i = 0; r->args && i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+    for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
         r->args = redact(r->pool, r->args, secrets[i]);
         r->the_request = redact(r->pool, r->the_request, secrets[i]);
         r->unparsed_uri = redact(r->pool, r->unparsed_uri, secrets[i]);
