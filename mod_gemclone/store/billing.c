@@ -200,11 +200,9 @@ apr_status_t gc_billing_customer_gone(gc_db_t *db, apr_pool_t *pool, const char 
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
-    apr_status_t rv;
 
     gc_db_add_text(&params, customer);
-    rv = gc_db_run(db, pool, GC_SQL_CUSTOMER_GONE, &params, &rows);
-    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+    return gc_db_run_for_one(db, pool, GC_SQL_CUSTOMER_GONE, &params, &rows);
 }
 
 /* --- Buying ----------------------------------------------------------------- */
@@ -245,10 +243,7 @@ apr_status_t gc_billing_customer(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t 
     apr_status_t rv;
 
     gc_db_add_uuid(&params, user);
-    rv = gc_db_run(db, pool, GC_SQL_CUSTOMER_GET, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = gc_db_run_for_one(db, pool, GC_SQL_CUSTOMER_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
         *customer = gc_db_text(rows, 0, 0);
     }
@@ -286,10 +281,7 @@ apr_status_t gc_billing_status(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *u
     apr_status_t rv;
 
     gc_db_add_uuid(&params, user);
-    rv = gc_db_run(db, pool, GC_SQL_SUBSCRIPTION_GET, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = gc_db_run_for_one(db, pool, GC_SQL_SUBSCRIPTION_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
         status->tier = gc_db_text(rows, 0, 0);
         status->status = gc_db_text(rows, 0, 1);

@@ -21,11 +21,8 @@ static apr_status_t run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statemen
                                 const gc_db_params_t *params, gc_chatroom_t *room)
 {
     gc_db_result_t *rows;
-    apr_status_t rv = gc_db_run(db, pool, statement, params, &rows);
+    apr_status_t rv = gc_db_run_for_one(db, pool, statement, params, &rows);
 
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
     if (rv == APR_SUCCESS) {
         read_room(rows, 0, room);
     }

@@ -708,6 +708,14 @@ apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     return rv;
 }
 
+apr_status_t gc_db_run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                               const gc_db_params_t *params, gc_db_result_t **result)
+{
+    apr_status_t rv = gc_db_run(db, pool, statement, params, result);
+
+    return rv == APR_SUCCESS && gc_db_rows(*result) == 0 ? GC_ENOENT : rv;
+}
+
 static apr_status_t prepare_all(gc_db_t *db, const gc_db_lease_t *lease, const char **missing)
 {
     apr_time_t deadline = deadline_of(db);

@@ -117,6 +117,10 @@ typedef struct gc_db_result_t gc_db_result_t;
 GC_MUST_CHECK apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
                                      const gc_db_params_t *params, gc_db_result_t **result);
 
+/* The same for a statement that gives one row, or none: GC_ENOENT. */
+GC_MUST_CHECK apr_status_t gc_db_run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                                             const gc_db_params_t *params, gc_db_result_t **result);
+
 /* Whether Postgres can be reached and every statement fits its schema. GC_ESCHEMA:
  * *missing is the name of the first that does not. Costs nothing on a connection
  * that has prepared them all. */

@@ -111,10 +111,7 @@ apr_status_t gc_message_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *user
     gc_db_add_uuid(&params, user);
     gc_db_add_uuid(&params, room);
     gc_db_add_int(&params, id);
-    rv = gc_db_run(db, pool, GC_SQL_MESSAGE_GET, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = gc_db_run_for_one(db, pool, GC_SQL_MESSAGE_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
         read_message(rows, 0, message);
     }
@@ -190,10 +187,7 @@ apr_status_t gc_reply_cancel(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *use
     gc_db_add_uuid(&params, user);
     gc_db_add_uuid(&params, room);
     gc_db_add_int(&params, reply);
-    rv = gc_db_run(db, pool, GC_SQL_REPLY_CANCEL, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = gc_db_run_for_one(db, pool, GC_SQL_REPLY_CANCEL, &params, &rows);
     if (rv == APR_SUCCESS) {
         name = gc_db_text(rows, 0, 0);
         *outcome = strcmp(name, "cancelled") == 0 ? GC_CANCEL_ENDED

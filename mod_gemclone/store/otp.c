@@ -76,10 +76,7 @@ apr_status_t gc_otp_confirm(gc_db_t *db, apr_pool_t *pool, const gc_otp_try_t *a
     gc_db_add_text(&params, attempt->purpose);
     gc_limits_add_names(&params, pool, &attempt->uses);
     gc_session_add(&params, &attempt->session);
-    rv = gc_db_run(db, pool, GC_SQL_OTP_CONFIRM, &params, &rows);
-    if (rv == APR_SUCCESS && gc_db_rows(rows) == 0) {
-        return GC_ENOENT;
-    }
+    rv = gc_db_run_for_one(db, pool, GC_SQL_OTP_CONFIRM, &params, &rows);
     if (rv == APR_SUCCESS) {
         *user = gc_db_uuid(rows, 0, 0);
     }

@@ -32,15 +32,13 @@ apr_status_t gc_password_accept(gc_db_t *db, apr_pool_t *pool, const gc_account_
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
-    apr_status_t rv;
 
     gc_db_add_uuid(&params, &account->user);
     gc_db_add_text(&params, account->hash);
     gc_db_add_text(&params, better);
     gc_limits_add_names(&params, pool, uses);
     gc_session_add(&params, session);
-    rv = gc_db_run(db, pool, GC_SQL_PASSWORD_ACCEPT, &params, &rows);
-    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+    return gc_db_run_for_one(db, pool, GC_SQL_PASSWORD_ACCEPT, &params, &rows);
 }
 
 apr_status_t gc_password_set(gc_db_t *db, apr_pool_t *pool, const gc_password_change_t *change)

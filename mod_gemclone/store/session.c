@@ -32,9 +32,9 @@ apr_status_t gc_session_refresh(gc_db_t *db, apr_pool_t *pool, const gc_session_
     gc_db_add_interval(&params, refresh->reuse);
     gc_db_add_time(&params, refresh->access_until);
     gc_db_add_interval(&params, refresh->idle);
-    rv = gc_db_run(db, pool, GC_SQL_SESSION_REFRESH, &params, &rows);
-    if (rv != APR_SUCCESS || gc_db_rows(rows) == 0) {
-        return rv == APR_SUCCESS ? GC_ENOENT : rv;
+    rv = gc_db_run_for_one(db, pool, GC_SQL_SESSION_REFRESH, &params, &rows);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     outcome = gc_db_text(rows, 0, 0);
     *user = gc_db_uuid(rows, 0, 1);

@@ -9,14 +9,12 @@ apr_status_t gc_ticket_issue(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *use
 {
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
-    apr_status_t rv;
 
     gc_db_add_uuid(&params, user);
     gc_db_add_int(&params, reply);
     gc_db_add_bytes(&params, ticket->bytes, sizeof(ticket->bytes));
     gc_db_add_interval(&params, lifetime);
-    rv = gc_db_run(db, pool, GC_SQL_TICKET_ISSUE, &params, &rows);
-    return rv == APR_SUCCESS && gc_db_rows(rows) == 0 ? GC_ENOENT : rv;
+    return gc_db_run_for_one(db, pool, GC_SQL_TICKET_ISSUE, &params, &rows);
 }
 
 apr_status_t gc_ticket_take(gc_db_t *db, apr_pool_t *pool, const gc_hash_t *ticket,

@@ -35,15 +35,6 @@ apr_status_t gc_user_create(gc_db_t *db, apr_pool_t *pool, const gc_signup_t *si
                                                 : APR_SUCCESS;
 }
 
-/* Runs a statement that gives one row of an account, or none. */
-static apr_status_t run_for_one(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
-                                const gc_db_params_t *params, gc_db_result_t **rows)
-{
-    apr_status_t rv = gc_db_run(db, pool, statement, params, rows);
-
-    return rv == APR_SUCCESS && gc_db_rows(*rows) == 0 ? GC_ENOENT : rv;
-}
-
 static void read_user(const gc_db_result_t *rows, const gc_uuid_t *id, gc_user_t *user)
 {
     user->id = *id;
@@ -60,7 +51,7 @@ apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_
     apr_status_t rv;
 
     gc_db_add_uuid(&params, id);
-    rv = run_for_one(db, pool, GC_SQL_USER_GET, &params, &rows);
+    rv = gc_db_run_for_one(db, pool, GC_SQL_USER_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
         read_user(rows, id, user);
     }
@@ -77,7 +68,7 @@ apr_status_t gc_user_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
     gc_db_add_uuid(&params, id);
     gc_db_add_bool(&params, change->set_name);
     gc_db_add_text(&params, change->name);
-    rv = run_for_one(db, pool, GC_SQL_USER_CHANGE, &params, &rows);
+    rv = gc_db_run_for_one(db, pool, GC_SQL_USER_CHANGE, &params, &rows);
     if (rv == APR_SUCCESS) {
         read_user(rows, id, user);
     }
@@ -98,7 +89,7 @@ apr_status_t gc_user_usage(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, g
     apr_status_t rv;
 
     gc_db_add_uuid(&params, id);
-    rv = run_for_one(db, pool, GC_SQL_USAGE_GET, &params, &rows);
+    rv = gc_db_run_for_one(db, pool, GC_SQL_USAGE_GET, &params, &rows);
     if (rv == APR_SUCCESS) {
         usage->tier = gc_db_text(rows, 0, 0);
         usage->resets = gc_db_time(rows, 0, 1);
