@@ -138,6 +138,13 @@ int gc_answer_not_sold(gc_request_t *q, const char *detail, int retry_after)
     return gc_answer_problem(q, &problem);
 }
 
+int gc_answer_crowded(gc_request_t *q, int retry_after)
+{
+    apr_table_setn(q->r->headers_out, "Retry-After", apr_psprintf(q->pool, "%d", retry_after));
+    return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE,
+                           "As many requests wait as there may be. Please try again.");
+}
+
 int gc_answer_failure(gc_request_t *q, apr_status_t rv)
 {
     switch (rv) {

@@ -44,6 +44,9 @@ int gc_answer_bad_key(gc_request_t *q);
  * of its own. */
 int gc_answer_not_sold(gc_request_t *q, const char *detail, int retry_after);
 
+/* As many requests wait as there may be, or this process cannot have anything wait. */
+int gc_answer_crowded(gc_request_t *q, int retry_after);
+
 /* What went wrong below, as an answer: the one place where this is decided. */
 int gc_answer_failure(gc_request_t *q, apr_status_t rv);
 

@@ -204,7 +204,7 @@ static int ask_gateway(gc_request_t *q, gc_otp_try_t *attempt, gc_entry_t *entry
     int is_open;
 
     if (!courier) {
-        return gc_answer_crowded(q);
+        return gc_answer_crowded(q, GC_SIGN_IN_RETRY);
     }
     rv = gc_otp_ask(q->service->db, q->pool, attempt, &is_open, &refusal);
     if (rv != APR_SUCCESS || refusal.is_refused) {

@@ -62,6 +62,7 @@ int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
 
     *rv = ap_discard_request_body(q->r); /* the loop waits for none */
     if (*rv != OK || !streams || !gc_stream_reserve_wait(streams, q->r)) {
+        gc_errand_free(errand);
         return 0;
     }
     *rv = gc_stream_wait(streams, q->r, errand, answer, baton);

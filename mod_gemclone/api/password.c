@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "answer.h"
-#include "core/phone.h"
 #include "handlers.h"
 #include "sign_in.h"
 
@@ -45,7 +44,7 @@ static void use_limits(const gc_request_t *q, gc_limit_uses_t *uses, const char 
 static int answer_other(gc_request_t *q, const gc_sign_in_t *sign_in)
 {
     if (sign_in->is_busy) {
-        return gc_answer_crowded(q);
+        return gc_answer_crowded(q, GC_SIGN_IN_RETRY);
     }
     return sign_in->refusal.is_refused ? gc_answer_limited(q, &sign_in->refusal)
                                        : gc_answer_failure(q, sign_in->outcome);
@@ -83,7 +82,7 @@ int gc_handle_login(gc_request_t *q)
         return gc_answer_bad_number(q);
     }
     if (!get_place(q, &place)) {
-        return gc_answer_crowded(q);
+        return gc_answer_crowded(q, GC_SIGN_IN_RETRY);
     }
     use_limits(q, &uses, e164);
     entry = gc_entry_make(q, GC_TOKEN_ACCESS);
@@ -142,7 +141,7 @@ int gc_handle_change_password(gc_request_t *q)
                          q->service->config->password_min));
     }
     if (!get_place(q, &place)) {
-        return gc_answer_crowded(q);
+        return gc_answer_crowded(q, GC_SIGN_IN_RETRY);
     }
     if (current && !change.resets) {
         use_limits(q, &change.uses, NULL);

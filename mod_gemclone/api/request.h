@@ -89,7 +89,8 @@ GC_MUST_CHECK int gc_events_reserve_thread(gc_request_t *q);
 void gc_events_release_thread(gc_request_t *q);
 
 /* Has the request wait for an errand, after which answer(baton, r) answers it (stream.h); *rv is
- * what the handler is to return then. 0: as many wait as there may be, and nothing has begun. */
+ * what the handler is to return then. 0: nothing has begun, since as many wait as there may be or,
+ * as *rv tells then, the request is broken. The errand is freed in any case. */
 GC_MUST_CHECK int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
                                   void (*answer)(void *baton, request_rec *r), void *baton,
                                   int *rv);

@@ -176,14 +176,6 @@ static void answer(void *baton, request_rec *r)
 
     (void)r;
     (void)wait->answered(wait->q, wait->entry, wait->sign_in);
-    gc_errand_free(&wait->sign_in->errand);
-}
-
-int gc_answer_crowded(gc_request_t *q)
-{
-    apr_table_setn(q->r->headers_out, "Retry-After", "1");
-    return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE,
-                           "As many requests wait as there may be. Please try again.");
 }
 
 int gc_request_sign_in(gc_request_t *q, gc_entry_t *entry, gc_sign_in_t *sign_in,
@@ -196,6 +188,5 @@ int gc_request_sign_in(gc_request_t *q, gc_entry_t *entry, gc_sign_in_t *sign_in
     if (gc_request_wait(q, &sign_in->errand, answer, wait, &rv)) {
         return rv;
     }
-    gc_errand_free(&sign_in->errand);
-    return rv != OK ? rv : gc_answer_crowded(q);
+    return rv != OK ? rv : gc_answer_crowded(q, GC_SIGN_IN_RETRY);
 }

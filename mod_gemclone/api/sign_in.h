@@ -50,14 +50,14 @@ const char *gc_check_number(apr_pool_t *pool, const char *number);
         "mobile_number", GC_RULE_REQUIRED, 1, 32, NULL, gc_check_number                            \
     }
 
+/* After how many seconds it may be worth trying again where too many wait. */
+enum { GC_SIGN_IN_RETRY = 1 };
+
 /* Has the request wait for an errand; answered(q, entry, sign_in) answers it, before the errand
  * goes. */
 typedef int gc_answered_t(gc_request_t *q, gc_entry_t *entry, const gc_sign_in_t *sign_in);
 int gc_request_sign_in(gc_request_t *q, gc_entry_t *entry, gc_sign_in_t *sign_in,
                        gc_answered_t *answered);
-
-/* As many wait as there may be, or this process cannot have anything wait. */
-int gc_answer_crowded(gc_request_t *q);
 
 /* Sessions of the user's were ended: all processes are to hear of it, and this one knows of one of
  * them by name (or NULL). */

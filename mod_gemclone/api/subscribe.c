@@ -13,7 +13,7 @@
 /* Clicks that are no further apart are one attempt. */
 #define ATTEMPT apr_time_from_sec(30 * 60)
 
-#define RETRY_AFTER "5"
+enum { RETRY_AFTER = 5 }; /* seconds */
 
 /* In the request's pool. */
 typedef struct {
@@ -39,9 +39,8 @@ static void answer(void *baton, request_rec *r)
         (void)answer_url(ask->q, ask->is_checkout, ask->purchase->url);
     } else {
         (void)gc_answer_not_sold(ask->q, "Stripe cannot be asked at the moment. Please try again.",
-                                 5);
+                                 RETRY_AFTER);
     }
-    gc_errand_free(&ask->purchase->errand);
 }
 
 static int not_set_up(gc_request_t *q)
@@ -54,13 +53,6 @@ static gc_billing_t *billing_of(const gc_request_t *q)
     return __atomic_load_n(&q->service->billing, __ATOMIC_ACQUIRE);
 }
 
-static int refuse(gc_request_t *q)
-{
-    apr_table_setn(q->r->headers_out, "Retry-After", RETRY_AFTER);
-    return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE,
-                           "As many requests wait as there may be. Please try again.");
-}
-
 static int wait_for(gc_request_t *q, gc_purchase_t *purchase, int is_checkout)
 {
     ask_t *ask = apr_palloc(q->pool, sizeof(*ask));
@@ -70,8 +62,7 @@ static int wait_for(gc_request_t *q, gc_purchase_t *purchase, int is_checkout)
     if (gc_request_wait(q, &purchase->errand, answer, ask, &rv)) {
         return rv;
     }
-    gc_errand_free(&purchase->errand);
-    return rv != OK ? rv : refuse(q);
+    return rv != OK ? rv : gc_answer_crowded(q, RETRY_AFTER);
 }
 
 int gc_handle_subscribe_pro(gc_request_t *q)
@@ -98,7 +89,7 @@ int gc_handle_subscribe_pro(gc_request_t *q)
     }
     return billing_of(q) ? wait_for(
                q, gc_purchase_checkout(billing_of(q), &q->token.user, &attempt, &pages), 1)
-                         : refuse(q);
+                         : gc_answer_crowded(q, RETRY_AFTER);
 }
 
 int gc_handle_subscribe_portal(gc_request_t *q)
@@ -117,5 +108,5 @@ int gc_handle_subscribe_portal(gc_request_t *q)
         return gc_answer_failure(q, rv);
     }
     return billing_of(q) ? wait_for(q, gc_purchase_portal(billing_of(q), customer, back), 0)
-                         : refuse(q);
+                         : gc_answer_crowded(q, RETRY_AFTER);
 }

@@ -123,7 +123,6 @@ static void answer(void *baton, request_rec *r)
     } else {
         (void)answer_gone(leave->q, leave->departure->outcome, leave->departure->owed);
     }
-    gc_errand_free(&leave->departure->errand);
 }
 
 static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
@@ -137,7 +136,6 @@ static int end_ties(gc_request_t *q, const apr_array_header_t *ties)
         if (gc_request_wait(q, &leave->departure->errand, answer, leave, &rv)) {
             return rv;
         }
-        gc_errand_free(&leave->departure->errand);
     }
     return rv != OK ? rv
                     : gc_answer_not_sold(

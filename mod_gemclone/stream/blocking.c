@@ -307,6 +307,7 @@ int gc_blocking_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
     }
     pthread_mutex_unlock(&w.mutex);
     answer->call(answer->baton, r);
+    gc_errand_free(errand);
     gc_blocking_leave(streams->shared, GC_PLACE_WAIT);
     return OK;
 }

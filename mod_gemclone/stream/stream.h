@@ -62,8 +62,8 @@ GC_MUST_CHECK int gc_stream_reserve_wait(gc_streams_t *streams, const request_re
 
 /* Has a request wait for an errand, suspended or on its thread, with a place that was reserved for
  * it; then answer(baton, r) answers it, with at most a few KiB: on the loop, or on the request's
- * thread. It is not called where the client leaves before. What this returns is what httpd's
- * handler is to return. */
+ * thread. It is not called where the client leaves before. The errand is freed in any case. What this
+ * returns is what httpd's handler is to return. */
 int gc_stream_wait(gc_streams_t *streams, request_rec *r, gc_errand_t *errand,
                    void (*answer)(void *baton, request_rec *r), void *baton);
 

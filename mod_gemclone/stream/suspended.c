@@ -524,6 +524,7 @@ static void errand_done(gc_errand_t *errand)
 
     s->errand = NULL;
     s->answer.call(s->answer.baton, s->r);
+    gc_errand_free(errand);
     end_stream(s);
 }
 
