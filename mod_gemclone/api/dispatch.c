@@ -237,12 +237,8 @@ static int check_body(gc_request_t *q)
     if (q->route->rules == gc_rules_raw) {
         return GO_ON;
     }
-    if (gc_json_values(q->raw, len) > GC_JSON_BODY_VALUES) {
-        return gc_answer_error(
-            q, HTTP_BAD_REQUEST,
-            apr_psprintf(q->pool, "The JSON has more than %d values.", GC_JSON_BODY_VALUES));
-    }
-    if (gc_json_parse(q->pool, q->raw, len, &q->body, &why) != APR_SUCCESS) {
+    if (gc_json_parse_within(q->pool, q->raw, len, GC_JSON_BODY_VALUES, &q->body, &why)
+        != APR_SUCCESS) {
         return gc_answer_error(q, HTTP_BAD_REQUEST, why);
     }
     if (gc_rule_check(q->pool, q->route->rules, &limits, q->body, &problem) != APR_SUCCESS) {

@@ -58,23 +58,18 @@ static extent_t extent_of(const char *text, apr_size_t len)
     return extent;
 }
 
-apr_size_t gc_json_values(const char *text, apr_size_t len)
-{
-    return extent_of(text, len).values;
-}
-
-apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, json_t **value,
-                           const char **why)
+apr_status_t gc_json_parse_within(apr_pool_t *pool, const char *text, apr_size_t len,
+                                  apr_size_t most, json_t **value, const char **why)
 {
     extent_t extent = extent_of(text, len);
     json_error_t error;
 
-    if (extent.depth > GC_JSON_DEPTH) {
-        *why = apr_psprintf(pool, "The JSON is nested more than %d levels deep.", GC_JSON_DEPTH);
+    if (extent.values > most) {
+        *why = apr_psprintf(pool, "The JSON has more than %" APR_SIZE_T_FMT " values.", most);
         return GC_EINPUT;
     }
-    if (extent.values > GC_JSON_VALUES) {
-        *why = apr_psprintf(pool, "The JSON has more than %d values.", GC_JSON_VALUES);
+    if (extent.depth > GC_JSON_DEPTH) {
+        *why = apr_psprintf(pool, "The JSON is nested more than %d levels deep.", GC_JSON_DEPTH);
         return GC_EINPUT;
     }
     *value =
@@ -89,6 +84,12 @@ apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, j
     }
     gc_json_own(pool, *value);
     return APR_SUCCESS;
+}
+
+apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len, json_t **value,
+                           const char **why)
+{
+    return gc_json_parse_within(pool, text, len, GC_JSON_VALUES, value, why);
 }
 
 /* Texts begin in the pool; long ones go on in memory of their own, which is given

@@ -15,14 +15,15 @@
 #define GC_JSON_VALUES 100000
 #define GC_JSON_BODY_VALUES 1000
 
-/* How many values a text has, should it be JSON: no more than this. */
-apr_size_t gc_json_values(const char *text, apr_size_t len);
-
 /* Parses untrusted text into a value owned by the pool. GC_EINPUT: it is no
  * JSON (RFC 8259), not UTF-8, has a member twice, is nested too deep or has too many values; *why
  * then tells a client where. NULs in strings pass: rules refuse them. */
 GC_MUST_CHECK apr_status_t gc_json_parse(apr_pool_t *pool, const char *text, apr_size_t len,
                                          json_t **value, const char **why);
+
+/* The same with another bound on the number of values. */
+GC_MUST_CHECK apr_status_t gc_json_parse_within(apr_pool_t *pool, const char *text, apr_size_t len,
+                                                apr_size_t most, json_t **value, const char **why);
 
 /* Lets the pool release value when it is cleared. Returns value, which may be NULL. */
 json_t *gc_json_own(apr_pool_t *pool, json_t *value);

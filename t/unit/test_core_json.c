@@ -170,7 +170,14 @@ static void test_values_are_counted(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(cases); i++) {
-        assert_int_equal(gc_json_values(cases[i].text, strlen(cases[i].text)), cases[i].values);
+        const char *text = cases[i].text;
+        apr_size_t len = strlen(text), values = cases[i].values;
+
+        assert_int_equal(gc_json_parse_within(pool, text, len, values, &value, &why), APR_SUCCESS);
+        assert_int_equal(gc_json_parse_within(pool, text, len, values - 1, &value, &why),
+                         GC_EINPUT);
+        assert_string_equal(
+            why, apr_psprintf(pool, "The JSON has more than %d values.", (int)values - 1));
     }
     memset(long_list, '0', 2 * GC_JSON_VALUES + 2);
     for (i = 0; i < GC_JSON_VALUES - 2; i++) {
