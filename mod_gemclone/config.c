@@ -292,11 +292,11 @@ static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, c
     return push_setting(cmd, &config_of(cmd)->quotas, tier, prompts);
 }
 
-/* "count/window" as text, which gc_config_limit reads. */
 static const char *set_limit(cmd_parms *cmd, void *location, const char *name, const char *most,
                              const char *window)
 {
     gc_limit_e kind = gc_limit_of(name);
+    apr_array_header_t **limits = &config_of(cmd)->limits;
     apr_int64_t number = -1, time = 0;
     int i;
 
@@ -329,22 +329,27 @@ static const char *set_limit(cmd_parms *cmd, void *location, const char *name, c
     if (!window) {
         time = gc_limit_default(kind).window;
     }
-    return push_setting(
-        cmd, &config_of(cmd)->limits, name,
-        apr_psprintf(cmd->pool, "%" APR_INT64_T_FMT " %" APR_INT64_T_FMT, number, time));
+    if (!*limits) {
+        *limits = apr_array_make(cmd->pool, GC_LIMITS, sizeof(gc_limit_setting_t));
+    }
+    APR_ARRAY_PUSH(*limits, gc_limit_setting_t) = (gc_limit_setting_t){kind, {number, time}};
+    return check_place(cmd);
 }
 
 gc_limit_t gc_config_limit(const gc_config_t *config, gc_limit_e kind)
 {
-    const char *text = gc_config_setting(config->limits, gc_limit_name(kind));
     gc_limit_t limit = gc_limit_default(kind);
-    char *window;
+    int i;
 
     if (kind == GC_LIMIT_OTP_TRY) {
-        limit = (gc_limit_t){config->otp_tries, config->otp_window};
-    } else if (text) {
-        limit.most = apr_strtoi64(text, &window, 10);
-        limit.window = apr_atoi64(window);
+        return (gc_limit_t){config->otp_tries, config->otp_window};
+    }
+    for (i = 0; config->limits && i < config->limits->nelts; i++) {
+        const gc_limit_setting_t *set = &APR_ARRAY_IDX(config->limits, i, gc_limit_setting_t);
+
+        if (set->kind == kind) {
+            limit = set->limit; /* the last one counts */
+        }
     }
     return limit;
 }
@@ -363,10 +368,10 @@ static const char *set_otp_countries(cmd_parms *cmd, void *location, const char 
     return push_setting(cmd, &config_of(cmd)->otp_countries, prefix, prefix);
 }
 
-/* A number's code and, behind a blank, its last day: what config_check.c makes of it. */
 static const char *set_otp_test(cmd_parms *cmd, void *location, const char *number,
                                 const char *code, const char *day)
 {
+    apr_array_header_t **tests = &config_of(cmd)->otp_tests;
     const char *e164;
     apr_time_t last;
 
@@ -383,18 +388,26 @@ static const char *set_otp_test(cmd_parms *cmd, void *location, const char *numb
         return apr_psprintf(
             cmd->pool, "GemcloneOTPTestNumber: '%s' is no day; write one like 2026-12-31", day);
     }
-    return push_setting(cmd, &config_of(cmd)->otp_tests, e164,
-                        apr_psprintf(cmd->pool, "%s %" APR_INT64_T_FMT, code, last + GC_DAY(1)));
+    if (!*tests) {
+        *tests = apr_array_make(cmd->pool, 2, sizeof(gc_test_number_t));
+    }
+    APR_ARRAY_PUSH(*tests, gc_test_number_t) = (gc_test_number_t){e164, code, last + GC_DAY(1)};
+    return check_place(cmd);
 }
 
-const char *gc_config_test_code(apr_pool_t *pool, const gc_config_t *config, const char *e164,
-                                apr_time_t now)
+const char *gc_config_test_code(const gc_config_t *config, const char *e164, apr_time_t now)
 {
-    const char *text = gc_config_setting(config->otp_tests, e164);
-    const char *blank = text ? strchr(text, ' ') : NULL;
+    const char *code = NULL;
+    int i;
 
-    return blank && now < apr_atoi64(blank) ? apr_pstrmemdup(pool, text, (apr_size_t)(blank - text))
-                                            : NULL;
+    for (i = 0; config->otp_tests && i < config->otp_tests->nelts; i++) {
+        const gc_test_number_t *test = &APR_ARRAY_IDX(config->otp_tests, i, gc_test_number_t);
+
+        if (strcmp(test->e164, e164) == 0) {
+            code = now < test->until ? test->code : NULL; /* the last one counts */
+        }
+    }
+    return code;
 }
 
 int gc_config_is_served(const gc_config_t *config, const char *e164)

@@ -35,7 +35,19 @@ typedef struct gc_setting_t {
     const char *name, *value;
 } gc_setting_t;
 
-/* Of a server. Lists hold gc_secret_t (keys) or gc_setting_t (all else); NULL is unset. */
+/* Of GemcloneLimit, and of GemcloneOTPTestNumber. */
+typedef struct gc_limit_setting_t {
+    gc_limit_e kind;
+    gc_limit_t limit;
+} gc_limit_setting_t;
+
+typedef struct gc_test_number_t {
+    const char *e164, *code;
+    apr_time_t until;
+} gc_test_number_t;
+
+/* Of a server. Lists hold gc_secret_t (keys), gc_limit_setting_t, gc_test_number_t or gc_setting_t
+ * (all else); NULL is unset. */
 typedef struct gc_config_t {
 #define FLAG(field, name, value, text) apr_int64_t field;
 #define INTEGER(field, name, value, least, most, text) apr_int64_t field;
@@ -92,8 +104,7 @@ int gc_config_check(apr_pool_t *pool, server_rec *main);
 
 /* The fixed code of a number that GemcloneOTPTestNumber names and whose last day is not over; or
  * NULL. */
-const char *gc_config_test_code(apr_pool_t *pool, const gc_config_t *config, const char *e164,
-                                apr_time_t now);
+const char *gc_config_test_code(const gc_config_t *config, const char *e164, apr_time_t now);
 
 /* Whether codes are sent to numbers that begin as this one does. */
 int gc_config_is_served(const gc_config_t *config, const char *e164);

@@ -133,7 +133,7 @@ static int send_code(gc_request_t *q, const char *purpose)
     if (!gc_config_is_served(config, otp.e164)) {
         return refuse_country(q);
     }
-    test_code = gc_config_test_code(q->pool, config, otp.e164, q->r->request_time);
+    test_code = gc_config_test_code(config, otp.e164, q->r->request_time);
     code = test_code ? test_code : gc_code_new(q->pool, (int)config->otp_length);
     fill_in(q, code, test_code, &hash, &otp);
     if (!test_code) {
@@ -232,7 +232,7 @@ int gc_handle_verify_otp(gc_request_t *q)
     }
     gc_request_use(q, &attempt.uses, GC_LIMIT_SIGN_IN_ADDRESS, gc_request_address(q));
     gc_request_use(q, &attempt.uses, GC_LIMIT_OTP_TRY, attempt.e164);
-    test_code = gc_config_test_code(q->pool, q->service->config, attempt.e164, q->r->request_time);
+    test_code = gc_config_test_code(q->service->config, attempt.e164, q->r->request_time);
     if (is_gateways(q, test_code)) {
         return ask_gateway(q, &attempt, entry);
     }
