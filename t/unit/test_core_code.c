@@ -14,10 +14,9 @@
 #include <sodium.h>
 
 #include "core/code.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 static int same(const gc_hash_t *a, const gc_hash_t *b)
 {
@@ -274,49 +273,20 @@ static void test_broken_seal(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define CODE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CODE_TEST(test_code_form),
-        CODE_TEST(test_code_uniform),
-        CODE_TEST(test_code_hash_is_bound),
-        CODE_TEST(test_code_hash_is_stable),
-        CODE_TEST(test_key),
-        CODE_TEST(test_fingerprint),
-        CODE_TEST(test_refresh),
-        CODE_TEST(test_derive),
-        CODE_TEST(test_seal),
-        CODE_TEST(test_broken_seal),
+        FRAMED_TEST(test_code_form),
+        FRAMED_TEST(test_code_uniform),
+        FRAMED_TEST(test_code_hash_is_bound),
+        FRAMED_TEST(test_code_hash_is_stable),
+        FRAMED_TEST(test_key),
+        FRAMED_TEST(test_fingerprint),
+        FRAMED_TEST(test_refresh),
+        FRAMED_TEST(test_derive),
+        FRAMED_TEST(test_seal),
+        FRAMED_TEST(test_broken_seal),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

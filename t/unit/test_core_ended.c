@@ -15,12 +15,12 @@
 #include <sodium.h>
 
 #include "core/ended.h"
+#include "frame.h"
 
 #define HOUR apr_time_from_sec(3600)
 
 enum { MANY = 20000 };
 
-static apr_pool_t *pool; /* of one test */
 static gc_ended_t *ended;
 
 static void make(void)
@@ -196,46 +196,17 @@ static void test_readers_beside_a_writer(void **state)
     assert_int_equal(shared.missed, 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define ENDED_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ENDED_TEST(test_empty),
-        ENDED_TEST(test_many),
-        ENDED_TEST(test_same_place),
-        ENDED_TEST(test_past_is_left_behind),
-        ENDED_TEST(test_the_later_counts),
-        ENDED_TEST(test_again_and_again),
-        ENDED_TEST(test_readers_beside_a_writer),
+        FRAMED_TEST(test_empty),
+        FRAMED_TEST(test_many),
+        FRAMED_TEST(test_same_place),
+        FRAMED_TEST(test_past_is_left_behind),
+        FRAMED_TEST(test_the_later_counts),
+        FRAMED_TEST(test_again_and_again),
+        FRAMED_TEST(test_readers_beside_a_writer),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

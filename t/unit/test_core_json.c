@@ -13,10 +13,9 @@
 #include <cmocka.h>
 
 #include "core/json.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 /* A copy without a byte behind it, so that the sanitizer sees a read beyond it. */
 static apr_status_t parse_bytes(const char *text, apr_size_t len, json_t **value, const char **why)
@@ -458,54 +457,25 @@ static void test_string_or_null(void **state)
     json_decref(null);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize();
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define JSON_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        JSON_TEST(test_values),
-        JSON_TEST(test_spellings),
-        JSON_TEST(test_depth),
-        JSON_TEST(test_depth_hidden),
-        JSON_TEST(test_values_are_counted),
-        JSON_TEST(test_braces_in_strings),
-        JSON_TEST(test_refused),
-        JSON_TEST(test_why),
-        JSON_TEST(test_broken_anywhere),
-        JSON_TEST(test_parsed_is_the_pools),
-        JSON_TEST(test_own),
-        JSON_TEST(test_text_of_any_length),
-        JSON_TEST(test_text_of_nothing),
-        JSON_TEST(test_written_in_pieces),
-        JSON_TEST(test_string_or_null),
+        FRAMED_TEST(test_values),
+        FRAMED_TEST(test_spellings),
+        FRAMED_TEST(test_depth),
+        FRAMED_TEST(test_depth_hidden),
+        FRAMED_TEST(test_values_are_counted),
+        FRAMED_TEST(test_braces_in_strings),
+        FRAMED_TEST(test_refused),
+        FRAMED_TEST(test_why),
+        FRAMED_TEST(test_broken_anywhere),
+        FRAMED_TEST(test_parsed_is_the_pools),
+        FRAMED_TEST(test_own),
+        FRAMED_TEST(test_text_of_any_length),
+        FRAMED_TEST(test_text_of_nothing),
+        FRAMED_TEST(test_written_in_pieces),
+        FRAMED_TEST(test_string_or_null),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

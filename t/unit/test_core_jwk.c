@@ -18,10 +18,9 @@
 
 #include "core/jwk.h"
 #include "core/token.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 /* --- Keys ------------------------------------------------------------------ */
 
@@ -319,42 +318,13 @@ static void test_tokens(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define JWK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        JWK_TEST(test_good),    JWK_TEST(test_words_around), JWK_TEST(test_bad),
-        JWK_TEST(test_jwk_rsa), JWK_TEST(test_jwk_ec),       JWK_TEST(test_no_public_half),
-        JWK_TEST(test_tokens),
+        FRAMED_TEST(test_good),    FRAMED_TEST(test_words_around), FRAMED_TEST(test_bad),
+        FRAMED_TEST(test_jwk_rsa), FRAMED_TEST(test_jwk_ec),       FRAMED_TEST(test_no_public_half),
+        FRAMED_TEST(test_tokens),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

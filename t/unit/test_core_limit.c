@@ -12,10 +12,9 @@
 #include <cmocka.h>
 
 #include "core/limit.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 static void test_names(void **state)
 {
@@ -91,42 +90,13 @@ static void test_addresses(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define LIMIT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LIMIT_TEST(test_names),
-        LIMIT_TEST(test_defaults),
-        LIMIT_TEST(test_addresses),
+        FRAMED_TEST(test_names),
+        FRAMED_TEST(test_defaults),
+        FRAMED_TEST(test_addresses),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

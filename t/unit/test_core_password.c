@@ -13,10 +13,9 @@
 #include <sodium.h>
 
 #include "core/password.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 static const gc_password_cost_t cheap = {.memory = 8192, .passes = 1};
 static const gc_password_cost_t dear = {.memory = (apr_size_t)8 * 1024 * 1024, .passes = 3};
@@ -127,42 +126,13 @@ static void test_no_memory(void **state)
     assert_false(gc_password_is(&cost, NULL, "correct horse"));
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define PASSWORD_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PASSWORD_TEST(test_form),     PASSWORD_TEST(test_is),
-        PASSWORD_TEST(test_no_hash),  PASSWORD_TEST(test_no_hash_takes_as_long),
-        PASSWORD_TEST(test_outdated), PASSWORD_TEST(test_no_memory),
+        FRAMED_TEST(test_form),     FRAMED_TEST(test_is),
+        FRAMED_TEST(test_no_hash),  FRAMED_TEST(test_no_hash_takes_as_long),
+        FRAMED_TEST(test_outdated), FRAMED_TEST(test_no_memory),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

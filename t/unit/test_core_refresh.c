@@ -13,12 +13,11 @@
 #include <sodium.h>
 
 #include "core/refresh.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 enum { BYTES = 64, TEXT = 86 };
-
-static apr_pool_t *pool; /* of one test */
 
 static const gc_hash_t key = {"0123456789abcdef0123456789abcde"};
 static const gc_hash_t other_key = {"0123456789abcdef0123456789abcdf"};
@@ -201,47 +200,18 @@ static void test_one_text_each(void **state)
     assert_int_equal(good, 4);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define REFRESH_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        REFRESH_TEST(test_new),
-        REFRESH_TEST(test_every_bit_counts),
-        REFRESH_TEST(test_parts_of_two_tokens),
-        REFRESH_TEST(test_next),
-        REFRESH_TEST(test_stable),
-        REFRESH_TEST(test_text),
-        REFRESH_TEST(test_no_text_of_one),
-        REFRESH_TEST(test_one_text_each),
+        FRAMED_TEST(test_new),
+        FRAMED_TEST(test_every_bit_counts),
+        FRAMED_TEST(test_parts_of_two_tokens),
+        FRAMED_TEST(test_next),
+        FRAMED_TEST(test_stable),
+        FRAMED_TEST(test_text),
+        FRAMED_TEST(test_no_text_of_one),
+        FRAMED_TEST(test_one_text_each),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

@@ -12,10 +12,9 @@
 #include <cmocka.h>
 
 #include "core/rule.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static apr_pool_t *pool; /* of one test */
 
 static const gc_rule_limits_t limits = {.prompt = 5};
 
@@ -341,53 +340,24 @@ static void test_titles(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize();
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define RULE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RULE_TEST(test_presence),
-        RULE_TEST(test_no_string),
-        RULE_TEST(test_blank),
-        RULE_TEST(test_length),
-        RULE_TEST(test_prompt_limit),
-        RULE_TEST(test_choices),
-        RULE_TEST(test_nul),
-        RULE_TEST(test_own_check),
-        RULE_TEST(test_no_object),
-        RULE_TEST(test_all_that_is_wrong),
-        RULE_TEST(test_other_members),
-        RULE_TEST(test_problem),
-        RULE_TEST(test_problem_fields),
-        RULE_TEST(test_titles),
+        FRAMED_TEST(test_presence),
+        FRAMED_TEST(test_no_string),
+        FRAMED_TEST(test_blank),
+        FRAMED_TEST(test_length),
+        FRAMED_TEST(test_prompt_limit),
+        FRAMED_TEST(test_choices),
+        FRAMED_TEST(test_nul),
+        FRAMED_TEST(test_own_check),
+        FRAMED_TEST(test_no_object),
+        FRAMED_TEST(test_all_that_is_wrong),
+        FRAMED_TEST(test_other_members),
+        FRAMED_TEST(test_problem),
+        FRAMED_TEST(test_problem_fields),
+        FRAMED_TEST(test_titles),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

@@ -16,6 +16,7 @@
 #include <sodium.h>
 
 #include "core/token.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
@@ -24,8 +25,6 @@
 #define USER "01234567-89ab-cdef-0123-456789abcdef"
 #define ID "fedcba98-7654-3210-fedc-ba9876543210"
 #define HEADER "{\"alg\":\"HS256\",\"kid\":\"a\",\"typ\":\"JWT\"}"
-
-static apr_pool_t *pool; /* of one test */
 
 /* --- Keys and rings -------------------------------------------------------- */
 
@@ -651,59 +650,30 @@ static void test_broken_anywhere(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define TOKEN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TOKEN_TEST(test_claims),
-        TOKEN_TEST(test_signature),
-        TOKEN_TEST(test_no_two_are_the_same),
-        TOKEN_TEST(test_round_trip),
-        TOKEN_TEST(test_times),
-        TOKEN_TEST(test_other_key),
-        TOKEN_TEST(test_other_issuer),
-        TOKEN_TEST(test_rolling_a_key),
-        TOKEN_TEST(test_kid),
-        TOKEN_TEST(test_algorithms),
-        TOKEN_TEST(test_algorithm_names),
-        TOKEN_TEST(test_no_signature),
-        TOKEN_TEST(test_missing_claims),
-        TOKEN_TEST(test_wrong_types),
-        TOKEN_TEST(test_wrong_values),
-        TOKEN_TEST(test_huge_end),
-        TOKEN_TEST(test_payload_no_object),
-        TOKEN_TEST(test_length),
-        TOKEN_TEST(test_junk),
-        TOKEN_TEST(test_broken_anywhere),
+        FRAMED_TEST(test_claims),
+        FRAMED_TEST(test_signature),
+        FRAMED_TEST(test_no_two_are_the_same),
+        FRAMED_TEST(test_round_trip),
+        FRAMED_TEST(test_times),
+        FRAMED_TEST(test_other_key),
+        FRAMED_TEST(test_other_issuer),
+        FRAMED_TEST(test_rolling_a_key),
+        FRAMED_TEST(test_kid),
+        FRAMED_TEST(test_algorithms),
+        FRAMED_TEST(test_algorithm_names),
+        FRAMED_TEST(test_no_signature),
+        FRAMED_TEST(test_missing_claims),
+        FRAMED_TEST(test_wrong_types),
+        FRAMED_TEST(test_wrong_values),
+        FRAMED_TEST(test_huge_end),
+        FRAMED_TEST(test_payload_no_object),
+        FRAMED_TEST(test_length),
+        FRAMED_TEST(test_junk),
+        FRAMED_TEST(test_broken_anywhere),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "store/near.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -26,7 +27,6 @@ enum {
 
 #define BYTES ((apr_size_t)1024 * 1024)
 
-static apr_pool_t *pool; /* of one test */
 static gc_near_t *near;
 
 static gc_near_key_t key_of(int user, int kind, apr_uint64_t stamp)
@@ -314,44 +314,15 @@ static void test_hammer(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize();
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define NEAR_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        NEAR_TEST(test_hit),       NEAR_TEST(test_what_differs_is_another),
-        NEAR_TEST(test_stamp),     NEAR_TEST(test_replacement),
-        NEAR_TEST(test_expiry),    NEAR_TEST(test_least_recently_used),
-        NEAR_TEST(test_huge_body), NEAR_TEST(test_many),
-        NEAR_TEST(test_no_room),   NEAR_TEST(test_hammer),
+        FRAMED_TEST(test_hit),       FRAMED_TEST(test_what_differs_is_another),
+        FRAMED_TEST(test_stamp),     FRAMED_TEST(test_replacement),
+        FRAMED_TEST(test_expiry),    FRAMED_TEST(test_least_recently_used),
+        FRAMED_TEST(test_huge_body), FRAMED_TEST(test_many),
+        FRAMED_TEST(test_no_room),   FRAMED_TEST(test_hammer),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

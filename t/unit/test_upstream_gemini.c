@@ -14,12 +14,11 @@
 
 #include "upstream/gemini.h"
 #include "upstream/gemini_reader.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECONDS(n)   apr_time_from_sec(n)
 #define MAX_REPLY    4096
-
-static apr_pool_t *pool; /* of one test */
 
 /* ---- the request ---- */
 
@@ -749,62 +748,31 @@ static void test_bounds(void **state)
     free(huge);
 }
 
-/* ---- the frame ---- */
-
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize();
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define GEMINI_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        GEMINI_TEST(test_request),
-        GEMINI_TEST(test_request_settings),
-        GEMINI_TEST(test_request_turns),
-        GEMINI_TEST(test_request_refused),
-        GEMINI_TEST(test_model_names),
-        GEMINI_TEST(test_settings_check),
-        GEMINI_TEST(test_stream),
-        GEMINI_TEST(test_last_usage),
-        GEMINI_TEST(test_finish_reasons),
-        GEMINI_TEST(test_blocked_prompts),
-        GEMINI_TEST(test_broken_streams),
-        GEMINI_TEST(test_errors_in_streams),
-        GEMINI_TEST(test_error_statuses),
-        GEMINI_TEST(test_error_bodies),
-        GEMINI_TEST(test_rate_limits),
-        GEMINI_TEST(test_delays),
-        GEMINI_TEST(test_error_codes),
-        GEMINI_TEST(test_transport),
-        GEMINI_TEST(test_reset_after_finish),
-        GEMINI_TEST(test_delta_stops),
-        GEMINI_TEST(test_bounds),
+        FRAMED_TEST(test_request),
+        FRAMED_TEST(test_request_settings),
+        FRAMED_TEST(test_request_turns),
+        FRAMED_TEST(test_request_refused),
+        FRAMED_TEST(test_model_names),
+        FRAMED_TEST(test_settings_check),
+        FRAMED_TEST(test_stream),
+        FRAMED_TEST(test_last_usage),
+        FRAMED_TEST(test_finish_reasons),
+        FRAMED_TEST(test_blocked_prompts),
+        FRAMED_TEST(test_broken_streams),
+        FRAMED_TEST(test_errors_in_streams),
+        FRAMED_TEST(test_error_statuses),
+        FRAMED_TEST(test_error_bodies),
+        FRAMED_TEST(test_rate_limits),
+        FRAMED_TEST(test_delays),
+        FRAMED_TEST(test_error_codes),
+        FRAMED_TEST(test_transport),
+        FRAMED_TEST(test_reset_after_finish),
+        FRAMED_TEST(test_delta_stops),
+        FRAMED_TEST(test_bounds),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

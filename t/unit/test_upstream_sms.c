@@ -14,11 +14,10 @@
 #include <sodium.h>
 
 #include "upstream/sms.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define HEX "0123456789abcdef0123456789abcdef"
-
-static apr_pool_t *pool;
 
 static const gc_sms_settings_t twilio = {.kind = GC_SMS_TWILIO,
                                          .base_url = "https://sms.test/",
@@ -282,44 +281,13 @@ static void test_no_answer(void **state)
     }
 }
 
-/* --- The frame ------------------------------------------------------------------ */
-
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL) == APR_SUCCESS ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define SMS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SMS_TEST(test_settings),  SMS_TEST(test_messages), SMS_TEST(test_verify),
-        SMS_TEST(test_webhook),   SMS_TEST(test_answers),  SMS_TEST(test_webhook_answers),
-        SMS_TEST(test_no_answer),
+        FRAMED_TEST(test_settings),  FRAMED_TEST(test_messages), FRAMED_TEST(test_verify),
+        FRAMED_TEST(test_webhook),   FRAMED_TEST(test_answers),  FRAMED_TEST(test_webhook_answers),
+        FRAMED_TEST(test_no_answer),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

@@ -16,11 +16,11 @@
 #include "core/json.h"
 #include "upstream/stripe.h"
 #include "upstream/stripe_event.h"
+#include "frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define USER "01234567-89ab-cdef-fedc-ba9876543210"
 
-static apr_pool_t *pool;
 static const gc_stripe_settings_t settings = {
     .base_url = "https://stripe.test/", .key = "sk_test_123", .version = "2026-07-29.dahlia"};
 
@@ -413,52 +413,21 @@ static void test_signatures(void **state)
                      GC_STRIPE_FORGED);
 }
 
-/* --- The frame -------------------------------------------------------------------- */
-
-static int setup(void **state)
-{
-    (void)state;
-    return apr_pool_create(&pool, NULL) == APR_SUCCESS ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define STRIPE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STRIPE_TEST(test_get),
-        STRIPE_TEST(test_post),
-        STRIPE_TEST(test_settings),
-        STRIPE_TEST(test_answers),
-        STRIPE_TEST(test_answer_without_end),
-        STRIPE_TEST(test_subscription),
-        STRIPE_TEST(test_unpaid),
-        STRIPE_TEST(test_reversals),
-        STRIPE_TEST(test_events),
-        STRIPE_TEST(test_no_events),
-        STRIPE_TEST(test_signatures),
+        FRAMED_TEST(test_get),
+        FRAMED_TEST(test_post),
+        FRAMED_TEST(test_settings),
+        FRAMED_TEST(test_answers),
+        FRAMED_TEST(test_answer_without_end),
+        FRAMED_TEST(test_subscription),
+        FRAMED_TEST(test_unpaid),
+        FRAMED_TEST(test_reversals),
+        FRAMED_TEST(test_events),
+        FRAMED_TEST(test_no_events),
+        FRAMED_TEST(test_signatures),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }

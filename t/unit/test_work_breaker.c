@@ -9,14 +9,14 @@
 #include <sodium.h>
 
 #include "work/breaker.h"
+#define FRAME_OWN_SETUP
+#include "frame.h"
 
 #define MODEL "gemini-3.8-flash"
 #define MS(n) apr_time_from_msec(n)
 #define S(n) apr_time_from_sec(n)
 
 enum { FAULTS = 3, REST_MS = 60 };
-
-static apr_pool_t *pool;
 
 static gc_breaker_t *make(int keys, int faults)
 {
@@ -301,45 +301,22 @@ static int setup(void **state)
     return apr_pool_create(&pool, NULL) == APR_SUCCESS ? 0 : -1;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    apr_pool_destroy(pool);
-    return 0;
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return apr_initialize() == APR_SUCCESS && sodium_init() >= 0 ? 0 : -1;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    apr_terminate();
-    return 0;
-}
-
-#define BREAKER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BREAKER_TEST(test_turns),
-        BREAKER_TEST(test_opens),
-        BREAKER_TEST(test_stays_closed),
-        BREAKER_TEST(test_half_open),
-        BREAKER_TEST(test_probe_is_cancelled),
-        BREAKER_TEST(test_late_reports),
-        BREAKER_TEST(test_late_reports_beside_a_probe),
-        BREAKER_TEST(test_late_answers_at_a_limit),
-        BREAKER_TEST(test_rate_limit),
-        BREAKER_TEST(test_spent_and_refused),
-        BREAKER_TEST(test_models),
-        BREAKER_TEST(test_off),
+        FRAMED_TEST(test_turns),
+        FRAMED_TEST(test_opens),
+        FRAMED_TEST(test_stays_closed),
+        FRAMED_TEST(test_half_open),
+        FRAMED_TEST(test_probe_is_cancelled),
+        FRAMED_TEST(test_late_reports),
+        FRAMED_TEST(test_late_reports_beside_a_probe),
+        FRAMED_TEST(test_late_answers_at_a_limit),
+        FRAMED_TEST(test_rate_limit),
+        FRAMED_TEST(test_spent_and_refused),
+        FRAMED_TEST(test_models),
+        FRAMED_TEST(test_off),
     };
 
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return RUN_FRAMED(tests);
 }
