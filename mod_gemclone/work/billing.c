@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/pause.h"
 #include "core/timeval.h"
 #include "upstream/stripe_event.h"
 
@@ -363,15 +364,9 @@ static const char *work_event(work_t *w)
 
 static apr_interval_time_t pause_after(int tries, gc_stripe_verdict_e verdict)
 {
-    apr_interval_time_t pause = PAUSE;
+    apr_interval_time_t pause = gc_pause_after(tries, PAUSE, MOST_PAUSE);
 
-    while (--tries > 0 && pause < MOST_PAUSE) {
-        pause *= 2;
-    }
-    if (verdict == GC_STRIPE_DENIED && pause < DENIED_PAUSE) {
-        pause = DENIED_PAUSE;
-    }
-    return pause < MOST_PAUSE ? pause : MOST_PAUSE;
+    return verdict == GC_STRIPE_DENIED && pause < DENIED_PAUSE ? DENIED_PAUSE : pause;
 }
 
 static void log_failure(const work_t *w, const char *outcome)

@@ -6,6 +6,7 @@
 #include <apr_ring.h>
 #include <apr_strings.h>
 
+#include "core/pause.h"
 #include "core/phone.h"
 #include "core/timeval.h"
 
@@ -131,16 +132,6 @@ static void end_parcel(parcel_t *p)
     gc_loop_post(p->courier->loop, &p->task);
 }
 
-static apr_interval_time_t pause_after(int tries)
-{
-    apr_interval_time_t pause = PAUSE;
-
-    while (--tries > 0 && pause < MOST_PAUSE) {
-        pause *= 2;
-    }
-    return pause < MOST_PAUSE ? pause : MOST_PAUSE;
-}
-
 static int may_repeat(const parcel_t *p)
 {
     gc_sms_verdict_e verdict = p->answer.verdict;
@@ -172,7 +163,8 @@ static void settle_task(void *baton)
 
     log_parcel(p, repeats);
     if (repeats) {
-        (void)!gc_delivery_put_off(db, p->pool, &p->delivery, pause_after(p->delivery.tries));
+        (void)!gc_delivery_put_off(db, p->pool, &p->delivery,
+                                   gc_pause_after(p->delivery.tries, PAUSE, MOST_PAUSE));
     } else {
         (void)!gc_delivery_end(db, p->pool, &p->delivery);
     }

@@ -5,6 +5,8 @@
 
 #include <sodium.h>
 
+#include "core/pause.h"
+
 enum { FALLBACK_TRIES = 2 };
 
 #define LONGEST apr_time_from_sec(60)
@@ -16,12 +18,8 @@ enum { FALLBACK_TRIES = 2 };
  * thousand replies that failed together do not come back together. */
 static apr_interval_time_t backoff_of(const gc_policy_t *policy, int tries)
 {
-    apr_interval_time_t delay = policy->backoff;
+    apr_interval_time_t delay = gc_pause_after(tries, policy->backoff, LONGEST);
 
-    while (--tries > 0 && delay < LONGEST) {
-        delay *= 2;
-    }
-    delay = delay < LONGEST ? delay : LONGEST;
     return delay / 2 + (apr_interval_time_t)randombytes_uniform((apr_uint32_t)(delay / 2 + 1));
 }
 
