@@ -125,16 +125,12 @@ $$;
 
 -- --- Trying -------------------------------------------------------------------
 
--- What a right code gives: its number's limits are given back, and a session is opened. A right one
--- takes its own try back and no other: a user who signs in gives a guesser nothing.
--- No row: the number has no account.
-CREATE FUNCTION gemclone.otp_accept(p_e164 text, p_purpose text, p_kinds text[], p_subjects text[],
-                                    p_session uuid, p_refresh bytea, p_access_until timestamptz,
+-- What a right code gives: a session of the number's account. No row: it has none.
+CREATE FUNCTION gemclone.otp_accept(p_e164 text, p_purpose text, p_session uuid, p_refresh bytea, p_access_until timestamptz,
                                     p_idle interval, p_life interval, p_client text, p_sessions integer)
 RETURNS TABLE (user_id uuid)
 LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
-    PERFORM gemclone.limits_return(p_kinds, p_subjects);
     SELECT u.id INTO user_id FROM gemclone.users u WHERE u.e164 = p_e164;
     IF FOUND THEN
         PERFORM gemclone.session_open(p_session, user_id, p_purpose, p_refresh, p_access_until,
@@ -145,7 +141,8 @@ END
 $$;
 
 -- Tries a code. Right: it is used up. Wrong, used, expired, unknown number: a row of NULLs. The
--- limits are taken before the code is looked at; refused: the one that is used up, until `ends`.
+-- limits are taken before the code is looked at; refused: the one that is used up, until `ends`. A
+-- right code takes its own try back and no other: a user who signs in gives a guesser nothing.
 CREATE FUNCTION gemclone.otp_verify(p_e164 text, p_purpose text, p_hash bytea,
                                     p_kinds text[], p_subjects text[], p_most bigint[], p_windows bigint[],
                                     p_session uuid, p_refresh bytea, p_access_until timestamptz,
@@ -162,8 +159,9 @@ BEGIN
         WHERE o.e164 = p_e164 AND o.purpose = p_purpose
           AND o.code_hash = p_hash AND o.expires_at > now();
         IF FOUND THEN
+            PERFORM gemclone.limits_return(p_kinds, p_subjects);
             user_id := (SELECT a.user_id FROM gemclone.otp_accept(
-                p_e164, p_purpose, p_kinds, p_subjects, p_session, p_refresh, p_access_until,
+                p_e164, p_purpose, p_session, p_refresh, p_access_until,
                 p_idle, p_life, p_client, p_sessions) a);
         END IF;
     END IF;
@@ -199,7 +197,7 @@ BEGIN
     WHERE o.e164 = p_e164 AND o.purpose = p_purpose AND o.code_hash IS NULL AND o.expires_at > now();
     IF FOUND THEN
         RETURN QUERY SELECT a.user_id FROM gemclone.otp_accept(
-            p_e164, p_purpose, '{}', '{}', p_session, p_refresh, p_access_until,
+            p_e164, p_purpose, p_session, p_refresh, p_access_until,
             p_idle, p_life, p_client, p_sessions) a;
     END IF;
 END
