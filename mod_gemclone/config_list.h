@@ -80,6 +80,9 @@ FLAG    (cors_credentials, "GemcloneCORSCredentials", 0, "whether browsers may s
 
 /* Work */
 TEXT    (site, "GemcloneSite", "default", "the name under which hosts share jobs: one set of Gemini settings")
+FLAG    (docs, "GemcloneDocs", 1, "whether /docs is there, a page to read about the API and to try it")
+FLAG    (demo_page, "GemcloneDemoPage", 0, "whether browsers that ask for / get a page to chat on")
+
 FLAG    (worker, "GemcloneWorker", 1, "whether this server generates replies, or only accepts prompts")
 INTEGER (threads, "GemcloneThreads", 4, 1, 7, "threads of a child that do what blocks, beside the loop")
 INTEGER (max_replies, "GemcloneMaxReplies", 1000, 1, 100000, "replies that a child generates at once")

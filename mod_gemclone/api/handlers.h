@@ -50,4 +50,7 @@ gc_handler_t gc_handle_subscription_status, gc_handle_subscribe_pro, gc_handle_s
 /* operations.c */
 gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz, gc_handle_jwks;
 
+/* pages.c */
+gc_handler_t gc_handle_openapi, gc_handle_docs, gc_handle_asset;
+
 #endif

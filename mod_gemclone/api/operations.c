@@ -6,9 +6,16 @@
 
 #include "answer.h"
 #include "handlers.h"
+#include "pages.h"
 
 int gc_handle_root(gc_request_t *q)
 {
+    if (q->service->config->demo_page) {
+        apr_table_mergen(q->r->headers_out, "Vary", "Accept");
+        if (gc_request_accepts(q, "text/html")) {
+            return gc_pages_answer_chat(q);
+        }
+    }
     return gc_answer_json(q, HTTP_OK,
                           json_pack("{s:s, s:s, s:s}", "message", "Welcome.", "name",
                                     "mod_gemclone", "version", GC_VERSION));

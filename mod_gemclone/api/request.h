@@ -32,6 +32,7 @@ typedef struct gc_request_t {
     gc_uuid_t room;    /* {room} of the pattern */
     gc_uuid_t session; /* {session} of the pattern */
     apr_int64_t id;    /* {id} of the pattern */
+    const char *file;  /* {file} of the pattern */
     json_t *body;      /* that keeps the route's rules; NULL where it has none */
     const char *raw;   /* the same as it came */
     apr_size_t raw_len;
@@ -42,7 +43,8 @@ typedef int gc_handler_t(gc_request_t *q);
 
 struct gc_route_t {
     const char *method;
-    const char *pattern; /* below the location; {room} is a UUID, {id} a positive integer */
+    const char *pattern; /* below the location; {room} and {session} are UUIDs, {id} a positive
+                            integer, {file} a name */
     gc_access_e access;
     const gc_rule_t *rules; /* of a JSON body; NULL: none is read */
     gc_handler_t *handler;

@@ -13,6 +13,9 @@ const gc_route_t gc_routes[] = {
     {"GET",    "/healthz",                  GC_FOR_ALL,   NULL,                     gc_handle_healthz,         "healthz"},
     {"GET",    "/readyz",                   GC_FOR_ALL,   NULL,                     gc_handle_readyz,          "readyz"},
     {"GET",    "/.well-known/jwks.json",    GC_FOR_ALL,   NULL,                     gc_handle_jwks,            "jwks"},
+    {"GET",    "/openapi.json",             GC_FOR_ALL,   NULL,                     gc_handle_openapi,         "openapi"},
+    {"GET",    "/docs",                     GC_FOR_ALL,   NULL,                     gc_handle_docs,            "docs"},
+    {"GET",    "/assets/{file}",            GC_FOR_ALL,   NULL,                     gc_handle_asset,           "asset"},
 
     {"POST",   "/auth/signup",              GC_FOR_ALL,   gc_rules_signup,          gc_handle_signup,          "auth_signup"},
     {"POST",   "/auth/send-otp",            GC_FOR_ALL,   gc_rules_send_otp,        gc_handle_send_otp,        "auth_send_otp"},
@@ -70,6 +73,10 @@ static int read_variable(gc_request_t *q, const char *name, const char *value, a
 
     if (strncmp(name, "{room}", 6) == 0) {
         return gc_uuid_parse(&q->room, value, len) == APR_SUCCESS;
+    }
+    if (strncmp(name, "{file}", 6) == 0) {
+        q->file = apr_pstrmemdup(q->pool, value, len);
+        return len > 0 && strspn(q->file, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
     }
     if (strncmp(name, "{session}", 9) == 0) {
         return gc_uuid_parse(&q->session, value, len) == APR_SUCCESS;

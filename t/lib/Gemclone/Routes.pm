@@ -29,6 +29,9 @@ my %EXAMPLE = (
     root    => {},
     healthz => {},
     readyz  => {},
+    openapi => {},
+    docs    => {},
+    asset   => {},
 
     auth_signup => {
         body   => {mobile_number => sub ($guest) { Gemclone::Client->new_number }, name => 'Ada'},
@@ -125,7 +128,7 @@ sub guest ($class, $shop) {
     $user->wait_reply($room, $id);
     $user->post('/auth/change-password', {new_password => PASSWORD});
     my $session = $user->get('/auth/sessions')->json->{sessions}[0]{id};
-    return {user => $user, number => $number, room => $room, id => $id, session => $session};
+    return {user => $user, number => $number, room => $room, id => $id, session => $session, file => 'chat.css'};
 }
 
 # Of another session.
