@@ -13,12 +13,9 @@
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-static int answer_file(gc_request_t *q, const char *name)
+static int answer_file(gc_request_t *q, const gc_www_file_t *file)
 {
-    const gc_www_file_t *file = gc_www_find(name);
-
-    return file ? gc_answer_bytes(q, HTTP_OK, file->type, (const char *)file->bytes, file->len)
-                : gc_answer_error(q, HTTP_NOT_FOUND, "There is no such address.");
+    return gc_answer_bytes(q, HTTP_OK, file->type, (const char *)file->bytes, file->len);
 }
 
 static int ends_in_slash(const char *path)
@@ -42,7 +39,7 @@ static int answer_redirect(gc_request_t *q, const char *reference)
 static int answer_page(gc_request_t *q, const char *name)
 {
     apr_table_setn(q->r->err_headers_out, "Content-Security-Policy", PAGE_POLICY);
-    return answer_file(q, name);
+    return answer_file(q, gc_www_find(name, strlen(name)));
 }
 
 int gc_pages_answer_chat(gc_request_t *q)
@@ -66,11 +63,11 @@ int gc_handle_docs(gc_request_t *q)
 
 int gc_handle_openapi(gc_request_t *q)
 {
-    return answer_file(q, "openapi.json");
+    return answer_file(q, gc_www_find("openapi.json", strlen("openapi.json")));
 }
 
-/* What pages load: no page itself, which has a policy. */
+/* What pages load; a page among them is data here, without a policy to run anything. */
 int gc_handle_asset(gc_request_t *q)
 {
-    return strstr(q->file, ".html") ? answer_file(q, "") : answer_file(q, q->file);
+    return answer_file(q, q->file);
 }

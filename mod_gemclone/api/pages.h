@@ -5,7 +5,6 @@
 #define GC_PAGES_H
 
 #include "request.h"
-#include "www/www.h"
 
 /* The chat page, as an answer. */
 int gc_pages_answer_chat(gc_request_t *q);

@@ -11,6 +11,7 @@
 #include "core/rule.h"
 #include "core/token.h"
 #include "service.h"
+#include "www/www.h"
 
 /* Who may use a route. */
 typedef enum {
@@ -28,13 +29,13 @@ typedef struct gc_request_t {
     apr_pool_t *pool; /* the request's, or one that goes before it, when a stream begins */
     gc_service_t *service;
     const gc_route_t *route;
-    gc_token_t token;  /* of GC_FOR_USERS and GC_FOR_RESETS */
-    gc_uuid_t room;    /* {room} of the pattern */
-    gc_uuid_t session; /* {session} of the pattern */
-    apr_int64_t id;    /* {id} of the pattern */
-    const char *file;  /* {file} of the pattern */
-    json_t *body;      /* that keeps the route's rules; NULL where it has none */
-    const char *raw;   /* the same as it came */
+    gc_token_t token;          /* of GC_FOR_USERS and GC_FOR_RESETS */
+    gc_uuid_t room;            /* {room} of the pattern */
+    gc_uuid_t session;         /* {session} of the pattern */
+    apr_int64_t id;            /* {id} of the pattern */
+    const gc_www_file_t *file; /* {file} of the pattern */
+    json_t *body;              /* that keeps the route's rules; NULL where it has none */
+    const char *raw;           /* the same as it came */
     apr_size_t raw_len;
 } gc_request_t;
 
@@ -44,7 +45,7 @@ typedef int gc_handler_t(gc_request_t *q);
 struct gc_route_t {
     const char *method;
     const char *pattern; /* below the location; {room} and {session} are UUIDs, {id} a positive
-                            integer, {file} a name */
+                            integer, {file} a name of www/ */
     gc_access_e access;
     const gc_rule_t *rules; /* of a JSON body; NULL: none is read */
     gc_handler_t *handler;

@@ -75,8 +75,8 @@ static int read_variable(gc_request_t *q, const char *name, const char *value, a
         return gc_uuid_parse(&q->room, value, len) == APR_SUCCESS;
     }
     if (strncmp(name, "{file}", 6) == 0) {
-        q->file = apr_pstrmemdup(q->pool, value, len);
-        return len > 0 && strspn(q->file, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
+        q->file = gc_www_find(value, len);
+        return q->file != NULL;
     }
     if (strncmp(name, "{session}", 9) == 0) {
         return gc_uuid_parse(&q->session, value, len) == APR_SUCCESS;

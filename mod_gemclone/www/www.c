@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-const gc_www_file_t *gc_www_find(const char *name)
+const gc_www_file_t *gc_www_find(const char *name, apr_size_t len)
 {
     const gc_www_file_t *file;
 
     for (file = gc_www_files; file->name; file++) {
-        if (strcmp(file->name, name) == 0) {
+        if (strlen(file->name) == len && memcmp(file->name, name, len) == 0) {
             return file;
         }
     }

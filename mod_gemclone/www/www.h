@@ -16,7 +16,7 @@ typedef struct gc_www_file_t {
 /* Every file; the last one has no name. */
 extern const gc_www_file_t gc_www_files[];
 
-/* The file of a name, or NULL. */
-const gc_www_file_t *gc_www_find(const char *name);
+/* The file of a name of so many bytes, or NULL. */
+const gc_www_file_t *gc_www_find(const char *name, apr_size_t len);
 
 #endif

@@ -33,6 +33,7 @@ static const char *path_of(const gc_request_t *q, const char *pattern)
     while (*pattern) {
         size_t len = *pattern == '{' ? strcspn(pattern, "}") + 1 : strcspn(pattern, "{");
         const char *text = *pattern != '{' ? apr_pstrmemdup(q->pool, pattern, len)
+                           : strncmp(pattern, "{file}", len) == 0 ? q->file->name
                            : len == strlen("{id}")
                                ? apr_psprintf(q->pool, "%" APR_INT64_T_FMT, q->id)
                                : gc_uuid_text(q->pool, &q->room);
