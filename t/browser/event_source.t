@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # A browser's own EventSource reads a reply: live, with tickets, over a connection that is cut, to the end.
-# Chromium, driven over WebDriver (https://www.w3.org/TR/webdriver2/), as Debian has both.
 use Mojo::Base -strict, -signatures;
 
+use Gemclone::Browser;
 use Gemclone::Check;
-use Gemclone::Paths qw(free_port program temp_dir write_file);
-use Gemclone::Process;
+use Gemclone::Paths qw(temp_dir top write_file);
 use Gemclone::Stack;
 use Mojo::File qw(path);
 use Mojo::UserAgent;
@@ -37,8 +36,8 @@ my $stack = Gemclone::Stack->start(
     ],
 );
 {
-    my ($follow) = path($INC{'Gemclone/Check.pm'})->dirname->dirname->dirname->dirname->child('README.md')->slurp
-        =~ /^```js\n(async function follow.*?)^```/ms or die "README.md shows no follow()\n";
+    my ($follow) = top->child('README.md')->slurp =~ /^```js\n(async function follow.*?)^```/ms
+        or die "README.md shows no follow()\n";
     $follow =~ s/events\.close\(\)\);/{ events.close(); ended = 'done'; });/
         or die "README.md's follow() is not what this test knows\n";
     $follow =~ s/clear\(\); \}/clear(); log.push('reset'); }/;
@@ -47,93 +46,54 @@ my $stack = Gemclone::Stack->start(
     chmod 0755, "$dir";
 }
 
-my $port = free_port;
-my $driver = Gemclone::Process->start(
-    name    => 'chromedriver',
-    log     => "$dir/chromedriver.log",
-    env     => {HOME => "$dir"},
-    command => [program('chromedriver'), "--port=$port"],
-);
-my $ua = Mojo::UserAgent->new(inactivity_timeout => 120, request_timeout => 120);
-$driver->wait_for(sub { ($ua->get("http://127.0.0.1:$port/status")->res->json // {})->{value}{ready} });
-
-# One command of WebDriver.
-my $session = '';
-sub command ($method, $path, $body = {}) {
-    my $tx = $ua->build_tx($method => "http://127.0.0.1:$port/session$session$path", json => $body);
-    my $res = $ua->start($tx)->res;
-    my $value = ($res->json // die 'chromedriver: ' . $res->body . "\n")->{value};
-    die "chromedriver: $value->{error}: $value->{message}\n" if ref $value eq 'HASH' && $value->{error};
-    return $value;
-}
-
-sub script ($text, @arguments) {
-    return command(POST => '/execute/sync', {script => $text, args => [@arguments]});
-}
-
-# Whether a script comes to be true in the page.
-sub becomes ($text, $seconds = 20) { return eventually(sub { script("return $text") }, $seconds) }
-
-my $opened = command(POST => '', {capabilities => {alwaysMatch => {
-    browserName          => 'chrome',
-    'goog:chromeOptions' => {
-        binary => program('chromium'),
-        args   => ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-            '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
-            "--user-data-dir=$dir/profile"],
-    },
-}}});
-$session = "/$opened->{sessionId}";
-command(POST => '/timeouts', {script => 60_000});
-
+my $browser = Gemclone::Browser->start;
 my $user = $stack->new_user;
 my $room = $user->room;
 
 sub open_page ($id) {
-    command(POST => '/url', {url => $stack->url . '/page/index.html'});
-    script('token = arguments[0]; follow(arguments[1], arguments[2])', $user->token, $room, $id);
+    $browser->open($stack->url . '/page/index.html');
+    $browser->script('token = arguments[0]; follow(arguments[1], arguments[2])', $user->token, $room, $id);
 }
 
 subtest 'a reply as it grows' => sub {
     my $id = $user->send($room, "Look \x{1F388} [[chunks=20]] [[gap=100]]")->{reply}{id};
     open_page($id);
-    ok becomes('text.length > 5 && !ended'), 'the text is there before the end';
-    ok becomes("ended === 'done'"), 'then it is done';
+    ok $browser->becomes('text.length > 5 && !ended'), 'the text is there before the end';
+    ok $browser->becomes("ended === 'done'"), 'then it is done';
     my $whole = $user->wait_reply($room, $id)->{content};
-    is script('return text'), $whole, 'and whole';
-    is command(POST => '/execute/sync', {script => "return document.getElementById('text').textContent", args => []}),
-        $whole, 'as people see it';
-    is_deeply script('return log'), ['open'], 'over one connection';
+    is $browser->script('return text'), $whole, 'and whole';
+    is $browser->text('#text'), $whole, 'as people see it';
+    is_deeply $browser->script('return log'), ['open'], 'over one connection';
 };
 
 subtest 'a finished one' => sub {
     my $id = $user->send($room, 'Finished')->{reply}{id};
     my $whole = $user->wait_reply($room, $id)->{content};
     open_page($id);
-    ok becomes("ended === 'done'"), 'is done at once';
-    is script('return text'), $whole, 'and whole';
+    ok $browser->becomes("ended === 'done'"), 'is done at once';
+    is $browser->script('return text'), $whole, 'and whole';
 };
 
 subtest 'a connection that is cut' => sub {
     $stack->log->expect(qr/AH00052: child pid \d+ exit signal Killed/, 'GEM0007: GemcloneLease');
     my $id = $user->send($room, 'Cut [[chunks=40]] [[gap=150]] [[size=800]]')->{reply}{id};
     open_page($id);
-    ok becomes('text.length > 50'), 'some has come';
+    ok $browser->becomes('text.length > 50'), 'some has come';
     my ($worker) = map {/:(\d+)\z/} $stack->dbh->selectrow_array('SELECT worker FROM gemclone.jobs');
     $user->ua(Mojo::UserAgent->new);
     kill KILL => grep { $_ != $worker } $stack->apache->children_pids;
     eventually(sub { $stack->apache->children_pids == 2 });
     kill KILL => $worker;
-    ok becomes("ended === 'done'", 60), 'the page comes back by itself, to the end';
+    ok $browser->becomes("ended === 'done'"), 'the page comes back by itself, to the end';
     my $whole = $user->wait_reply($room, $id)->{content};
-    is script('return text'), $whole, 'with the whole text';
-    cmp_ok scalar @{script(q{return log.filter(l => l === 'open')})}, '>=', 2, 'over another connection';
+    is $browser->script('return text'), $whole, 'with the whole text';
+    cmp_ok scalar @{$browser->script(q{return log.filter(l => l === 'open')})}, '>=', 2, 'over another connection';
 };
 
 subtest 'nobody else' => sub {
     my $id = $user->send($room, 'Secret')->{reply}{id};
     $user->wait_reply($room, $id);
-    my $seen = command(POST => '/execute/async', {args => ["/message/$room/$id/events?ticket=nonsense"], script => <<~'JS'});
+    my $seen = $browser->async(<<~'JS', "/message/$room/$id/events?ticket=nonsense");
         const events = new EventSource(arguments[0]);
         const done = arguments[arguments.length - 1];
         events.onmessage = e => done('message');
@@ -142,6 +102,3 @@ subtest 'nobody else' => sub {
         JS
     is $seen, 'error 2', 'without a good ticket an EventSource gives up for good';
 };
-
-command(DELETE => '');
-$driver->stop;
