@@ -73,6 +73,10 @@ INTEGER (max_backlog, "GemcloneMaxBacklog", 10000, 1, 100000000,
          "replies that may be owed at once; further prompts are refused")
 INTEGER (max_user_backlog, "GemcloneMaxUserBacklog", 1000, 1, 100000000, "those of one user")
 
+/* What the server tells of itself */
+FLAG    (metrics, "GemcloneMetrics", 0, "whether GET /metrics tells what is counted here; else it is unknown")
+FLAG    (server_status, "GemcloneServerStatus", 1, "whether mod_status' page has a section for this site")
+
 /* Pages of other origins */
 LIST    (cors_origins, "GemcloneCORSOrigin", ITERATE, set_cors_origin,
          "the origins whose pages may use the API, or * for any")

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "api/error_body.h"
+#include "api/metrics.h"
 #include "api/request.h"
 #include "api/ticket.h"
 #include "config.h"
@@ -25,6 +26,7 @@
 extern module AP_MODULE_DECLARE_DATA gemclone_module __attribute__((visibility("default")));
 
 #define HANDLER "gemclone"
+#define METRICS_HANDLER "gemclone-metrics"
 
 static int is_ours(const request_rec *r)
 {
@@ -89,6 +91,16 @@ static void child_stopping(apr_pool_t *pchild, int graceful)
     gc_services_drain(graceful);
 }
 
+/* In the parent. */
+static void child_status(server_rec *server, pid_t pid, ap_generation_t generation, int slot,
+                         mpm_child_status status)
+{
+    (void)server, (void)generation, (void)slot;
+    if (status == MPM_CHILD_EXITED) {
+        gc_services_lost(pid);
+    }
+}
+
 /* --- Requests ------------------------------------------------------------ */
 
 static gc_note_t *note_of(request_rec *r)
@@ -102,8 +114,8 @@ static gc_note_t *note_of(request_rec *r)
     return note;
 }
 
-/* Whether there may be one, or another secret. What cannot be told to be another's (the path may be unreadable) is
- * taken for ours. */
+/* Whether there may be one, or another secret. What cannot be told to be another's (the path may be
+ * unreadable) is taken for ours. */
 static int may_have_ticket(const request_rec *r)
 {
     return r->the_request && strchr(r->the_request, '?')
@@ -186,6 +198,17 @@ static int handle(request_rec *r)
     return gc_dispatch(r);
 }
 
+static int show_metrics(request_rec *r)
+{
+    return r->handler && strcmp(r->handler, METRICS_HANDLER) == 0 ? gc_metrics_answer(r) : DECLINED;
+}
+
+static int count_request(request_rec *r)
+{
+    gc_count_end(r);
+    return DECLINED;
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
     /* The pool of connections must be there before us, and goes after us. */
@@ -197,6 +220,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, after_dbd, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(child_status, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(hide_ticket, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(hide_logged_ticket, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_post_read_request(refuse_climbing, NULL, NULL, APR_HOOK_FIRST);
@@ -205,6 +229,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_type_checker(check_type, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(fixups, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(show_metrics, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(count_request, NULL, NULL, APR_HOOK_MIDDLE);
     gc_error_body_register();
     gc_server_status_register();
     gc_stream_register();

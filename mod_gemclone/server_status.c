@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Our part of mod_status' page: what each site of this host owes, and what sweeps have removed.
- * As a table for people, and for programs (?auto) by lines of "Gemclone…: number".
+ * Our part of mod_status' page: what each site of this host owes, has done and does, and what
+ * sweeps have removed. As a table for people, and for programs (?auto) by lines of "Gemclone…:
+ * number".
  */
 #include "server_status.h"
 
@@ -41,15 +42,48 @@ static void show_lines(request_rec *r, int which, const line_t *lines, int count
     }
 }
 
-static void show_service(request_rec *r, int which, const gc_service_t *s, int is_short)
+/* The most telling of what core/metric_list.h has. */
+static void show_counts(request_rec *r, int which, const gc_service_t *s, int is_short)
+{
+    const gc_metrics_t *m = s->metrics;
+    apr_int64_t failed = 0;
+    int i;
+
+    for (i = GC_COUNT_REPLY_BLOCKED; i <= GC_COUNT_REPLY_POISON; i++) {
+        failed += gc_metrics_counted(m, i);
+    }
+    {
+        const line_t lines[] = {
+            {"Requests", "Requests", gc_metrics_requests(m, 0, 999)},
+            {"RequestsRefused", "of them refused (4xx)", gc_metrics_requests(m, 400, 499)},
+            {"RequestsFailed", "of them failed (5xx)", gc_metrics_requests(m, 500, 599)},
+            {"InFlight", "Requests being answered", gc_metrics_held(m, GC_GAUGE_IN_FLIGHT)},
+            {"Streams", "Streams that are open", gc_metrics_held(m, GC_GAUGE_STREAMS)},
+            {"StreamsLimit", "of at most", gc_metrics_held(m, GC_GAUGE_STREAMS_LIMIT)},
+            {"StreamsDropped", "Streams dropped", gc_metrics_counted(m, GC_COUNT_STREAM_DROPPED)},
+            {"RepliesDone", "Replies done", gc_metrics_counted(m, GC_COUNT_REPLY_DONE)},
+            {"RepliesCancelled", "Replies cancelled",
+             gc_metrics_counted(m, GC_COUNT_REPLY_CANCELLED)},
+            {"RepliesFailed", "Replies failed", failed},
+            {"Calls", "Calls of Gemini that are out", gc_metrics_held(m, GC_GAUGE_CALLS)},
+            {"CircuitsOpen", "Keys that are not asked for a while",
+             gc_metrics_held(m, GC_GAUGE_CIRCUITS_OPEN)},
+            {"TokensPrompt", "Tokens of prompts", gc_metrics_counted(m, GC_COUNT_TOKENS_PROMPT)},
+            {"TokensReply", "Tokens of replies", gc_metrics_counted(m, GC_COUNT_TOKENS_REPLY)},
+            {"CacheNear", "Answers found in the child", gc_metrics_counted(m, GC_COUNT_CACHE_NEAR)},
+            {"CacheRedis", "Answers found in Redis", gc_metrics_counted(m, GC_COUNT_CACHE_REDIS)},
+            {"CacheMiss", "Answers found in neither", gc_metrics_counted(m, GC_COUNT_CACHE_MISS)},
+        };
+
+        show_lines(r, which, lines, sizeof(lines) / sizeof(lines[0]), is_short);
+    }
+}
+
+static void show_queue(request_rec *r, int which, const gc_service_t *s, int is_short)
 {
     gc_backlog_counts_t counts;
 
     gc_backlog_counts(s->backlog, &counts);
-    if (!is_short) {
-        ap_rprintf(r, "<h2>Gemclone: site %s</h2>\n<table border=\"0\">\n",
-                   ap_escape_html(r->pool, s->config->site));
-    }
     {
         const line_t lines[] = {
             {"Owed", "Replies that are owed", counts.owed},
@@ -76,6 +110,16 @@ static void show_service(request_rec *r, int which, const gc_service_t *s, int i
 
         show_lines(r, which, lines, sizeof(lines) / sizeof(lines[0]), is_short);
     }
+}
+
+static void show_service(request_rec *r, int which, const gc_service_t *s, int is_short)
+{
+    if (!is_short) {
+        ap_rprintf(r, "<h2>Gemclone: site %s</h2>\n<table border=\"0\">\n",
+                   ap_escape_html(r->pool, s->config->site));
+    }
+    show_counts(r, which, s, is_short);
+    show_queue(r, which, s, is_short);
     if (!is_short) {
         ap_rputs("</table>\n", r);
     }
@@ -87,7 +131,11 @@ static int show(request_rec *r, int flags)
     int i;
 
     for (i = 0; services && i < services->nelts; i++) {
-        show_service(r, i, APR_ARRAY_IDX(services, i, gc_service_t *), flags & AP_STATUS_SHORT);
+        const gc_service_t *s = APR_ARRAY_IDX(services, i, gc_service_t *);
+
+        if (s->config->server_status) {
+            show_service(r, i, s, flags & AP_STATUS_SHORT);
+        }
     }
     return OK;
 }

@@ -17,6 +17,7 @@
 #include <mod_dbd.h>
 #include <semaphore.h>
 #include <sodium.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -40,6 +41,7 @@ static struct {
     gc_cache_shared_t *cache;
     gc_streams_shared_t *streams;
     gc_backlog_shared_t *backlog;
+    gc_metrics_shared_t *metrics;
 } shared;
 
 enum { SHARED = GC_CACHE_SHARED + GC_STREAMS_SHARED + GC_BACKLOG_SHARED };
@@ -48,6 +50,7 @@ enum { SHARED = GC_CACHE_SHARED + GC_STREAMS_SHARED + GC_BACKLOG_SHARED };
 static struct {
     apr_hash_t *by_server;        /* server_rec * -> gc_service_t * */
     apr_array_header_t *services; /* gc_service_t *, each once */
+    int place;                    /* for what it holds (core/metrics.h), or -1 */
     gc_companion_t *companion;    /* or NULL: it could not be started */
     apr_pool_t *loop_pool;        /* what the loop's thread alone may touch */
     int is_ready;                 /* atomic: what is above stays as it is */
@@ -191,6 +194,7 @@ static apr_status_t redis_options(apr_pool_t *pool, const gc_service_t *s, gc_re
     o->connect_timeout = redis_timeout(c, "connect", GC_MS(100));
     o->connections = (int)c->redis_connections;
     o->log = &s->log;
+    o->metrics = s->metrics;
     return gc_redis_url_parse(pool, c->redis, o);
 }
 
@@ -224,6 +228,7 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     o->log = &s->log;
     o->sink = gc_hub_sink(s->hub);
     o->backlog = s->backlog;
+    o->metrics = s->metrics;
     o->site = c->site;
     o->name = process_name(pool);
     o->most = (int)c->max_replies;
@@ -233,6 +238,7 @@ static void worker_options(apr_pool_t *pool, const gc_service_t *s, gc_worker_op
     o->ca_file = c->gemini_ca_file;
     o->keys = key_texts(pool, c->gemini_keys);
     o->breaker = (gc_breaker_options_t){.log = &s->log,
+                                        .metrics = s->metrics,
                                         .keys = c->gemini_keys->nelts,
                                         .faults = (int)c->gemini_breaker,
                                         .rest = c->gemini_rest};
@@ -320,6 +326,7 @@ static apr_int64_t quota_of(const gc_config_t *config, const char *tier, apr_int
 static apr_status_t make_cache(apr_pool_t *pool, gc_service_t *s)
 {
     gc_cache_options_t options = {.shared = shared.cache,
+                                  .metrics = s->metrics,
                                   .prefix = s->config->redis_prefix,
                                   .ttl = s->config->cache_ttl,
                                   .near_bytes = (apr_size_t)s->config->cache_size};
@@ -352,6 +359,8 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     gc_service_t *s = apr_pcalloc(pool, sizeof(*s));
     gc_db_options_t db = {.provider = {open_connection, close_connection, server},
                           .log = &s->log,
+                          .metrics =
+                              gc_metrics_create(pool, shared.metrics, child.place, config->site),
                           .timeout = config->db_timeout,
                           .wait = config->db_wait,
                           .connections = (int)config->db_connections};
@@ -359,6 +368,7 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
     s->server = server;
     s->config = config;
     s->log = (gc_log_t){log_enabled, log_write, server};
+    s->metrics = db.metrics;
     s->quota = (gc_quota_t){quota_of(config, "basic", 5), quota_of(config, "pro", -1)};
     make_ring(pool, s);
     make_stripe_secrets(pool, s);
@@ -371,6 +381,9 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "GEM0002: a service could not be made");
         return NULL;
     }
+    gc_metrics_change(s->metrics, GC_GAUGE_STREAMS_LIMIT, config->max_streams);
+    gc_metrics_change(s->metrics, GC_GAUGE_LENT_LIMIT, config->db_connections);
+    gc_metrics_change(s->metrics, GC_GAUGE_REDIS_WANTED, s->redis != NULL);
     return s;
 }
 
@@ -436,20 +449,26 @@ const apr_array_header_t *gc_services(void)
 
 /* --- The companion: begins, drains, ends --------------------------------- */
 
-static void changed_cb(void *cache, const char *key, apr_size_t len)
+static void changed_cb(void *baton, const char *key, apr_size_t len)
 {
-    gc_loop_cache_changed(cache, key, len);
+    const gc_service_t *s = baton;
+
+    gc_loop_cache_changed(s->cache, key, len);
 }
 
-static void hears_cb(void *cache, int hears)
+static void hears_cb(void *baton, int hears)
 {
-    gc_loop_cache_hears(cache, hears);
+    gc_service_t *s = baton;
+
+    gc_metrics_change(s->metrics, GC_GAUGE_REDIS_CONNECTED, !!hears - s->hears);
+    s->hears = !!hears;
+    gc_loop_cache_hears(s->cache, hears);
 }
 
 /* The link to Redis, and who hears of changes by it. */
 static apr_status_t begin_link(gc_service_t *s, gc_link_t **link)
 {
-    gc_tracking_handler_t handler = {changed_cb, hears_cb, s->cache};
+    gc_tracking_handler_t handler = {changed_cb, hears_cb, s};
     apr_status_t rv = gc_loop_link_start(
         child.loop_pool, gc_loop_base(gc_companion_loop(child.companion)), s->redis, link);
 
@@ -466,6 +485,7 @@ static apr_status_t begin_streams(gc_service_t *s, gc_link_t *link)
     gc_hub_options_t hub = {.companion = child.companion,
                             .db = s->db,
                             .log = &s->log,
+                            .metrics = s->metrics,
                             .link = link,
                             .prefix = c->redis_prefix,
                             .describe = gc_message_describe,
@@ -518,6 +538,7 @@ static apr_status_t begin_billing(gc_service_t *s)
     gc_billing_options_t options = {.db = s->db,
                                     .companion = child.companion,
                                     .log = &s->log,
+                                    .metrics = s->metrics,
                                     .name = process_name(child.loop_pool),
                                     .ca_file = s->config->stripe_ca_file,
                                     .price = s->config->stripe_price,
@@ -557,6 +578,7 @@ static apr_status_t begin_courier(gc_service_t *s)
     gc_courier_options_t options = {.db = s->db,
                                     .companion = child.companion,
                                     .log = &s->log,
+                                    .metrics = s->metrics,
                                     .site = s->config->site,
                                     .key = &s->delivery_key,
                                     .sms = s->sms,
@@ -790,6 +812,7 @@ void gc_services_start(apr_pool_t *pchild, server_rec *main)
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
     child.graceful = 1;
+    child.place = gc_metrics_enter(shared.metrics, (apr_uint32_t)getpid());
     make_services(pchild, main);
     __atomic_store_n(&child.is_ready, 1, __ATOMIC_RELEASE);
     if (child.services->nelts == 0) {
@@ -821,37 +844,70 @@ static apr_status_t open_otp_log(apr_pool_t *pconf, gc_config_t *config)
                : APR_SUCCESS;
 }
 
-/* It outlives restarts: children of the old and the new configuration, who serve
- * side by side for a while, must hear of each other's changes. Under a name that tells its size: a
- * restart may bring another version of this module. */
-static apr_status_t share_memory(apr_pool_t *process)
+/* It outlives restarts: children of the old and the new configuration, who serve side by side for a
+ * while, must hear of each other's changes. Under a name that tells its size: a restart may bring
+ * another version of this module. The kernel gives it zeroed, page by page, when it is touched. */
+static apr_status_t share_memory(apr_pool_t *process, const char *name, apr_size_t size,
+                                 void **memory, int *is_new)
 {
-    char key[40];
+    const apr_size_t line = 64;
+    char key[64];
     apr_shm_t *shm = NULL;
     apr_status_t rv = APR_SUCCESS;
 
-    apr_snprintf(key, sizeof(key), "gemclone-shared-%lu", (unsigned long)SHARED);
+    apr_snprintf(key, sizeof(key), "gemclone-%s-%lu", name, (unsigned long)size);
     apr_pool_userdata_get((void **)&shm, key, process);
+    *is_new = !shm;
     if (!shm) {
-        rv = apr_shm_create(&shm, SHARED, NULL, process);
+        rv = apr_shm_create(&shm, size + line, NULL, process);
         if (rv == APR_SUCCESS) {
-            memset(apr_shm_baseaddr_get(shm), 0, SHARED);
             /* With a copy of the key: at a restart this module may come back at another address. */
             apr_pool_userdata_set(shm, key, NULL, process);
         }
     }
     if (rv == APR_SUCCESS) {
-        shared.streams = apr_shm_baseaddr_get(shm);
-        shared.backlog = (gc_backlog_shared_t *)((char *)shared.streams + GC_STREAMS_SHARED);
-        shared.cache = (gc_cache_shared_t *)((char *)shared.backlog + GC_BACKLOG_SHARED);
+        *memory = (void *)(((uintptr_t)apr_shm_baseaddr_get(shm) + line - 1) / line * line);
     }
     return rv;
+}
+
+static apr_status_t share_all(apr_pool_t *process)
+{
+    void *memory, *counts;
+    int is_new;
+    apr_status_t rv = share_memory(process, "shared", SHARED, &memory, &is_new);
+
+    if (rv == APR_SUCCESS) {
+        shared.streams = memory;
+        shared.backlog = (gc_backlog_shared_t *)((char *)shared.streams + GC_STREAMS_SHARED);
+        shared.cache = (gc_cache_shared_t *)((char *)shared.backlog + GC_BACKLOG_SHARED);
+        rv = share_memory(process, "counts", gc_metrics_size(), &counts, &is_new);
+    }
+    if (rv == APR_SUCCESS) {
+        shared.metrics = counts;
+        if (is_new) {
+            gc_metrics_begin(shared.metrics, apr_time_now());
+        }
+    }
+    return rv;
+}
+
+const gc_metrics_shared_t *gc_services_counts(void)
+{
+    return shared.metrics;
+}
+
+void gc_services_lost(pid_t lost)
+{
+    if (shared.metrics) {
+        gc_metrics_leave(shared.metrics, (apr_uint32_t)lost);
+    }
 }
 
 apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main)
 {
     server_rec *server;
-    apr_status_t rv = share_memory(main->process->pool);
+    apr_status_t rv = share_all(main->process->pool);
 
     for (server = main; server && rv == APR_SUCCESS; server = server->next) {
         gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);

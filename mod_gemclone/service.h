@@ -9,6 +9,7 @@
 #include "config.h"
 #include "core/code.h"
 #include "core/ended.h"
+#include "core/metrics.h"
 #include "core/token.h"
 #include "store/backlog.h"
 #include "store/cache.h"
@@ -27,6 +28,7 @@ typedef struct gc_service_t {
     server_rec *server;
     const gc_config_t *config;
     gc_log_t log;
+    gc_metrics_t *metrics;
     gc_db_t *db;
     gc_redis_t *redis; /* or NULL */
     gc_cache_t *cache;
@@ -50,6 +52,7 @@ typedef struct gc_service_t {
     const char *jwks; /* JSON: the public halves of its keys */
     gc_hash_t otp_key, refresh_key, delivery_key;
     apr_time_t swept, told_late; /* the sweeper's */
+    int hears;                   /* of Redis; the loop's */
 } gc_service_t;
 
 /* What config tells of Gemini. The tables and texts belong to the pool or config. */
@@ -76,6 +79,12 @@ gc_service_t *gc_service_of(const server_rec *server);
 
 /* In a child, any thread: its services, or none (NULL) as long as they are being made. */
 const apr_array_header_t *gc_services(void); /* of gc_service_t * */
+
+/* What the children of this host count in. */
+const gc_metrics_shared_t *gc_services_counts(void);
+
+/* In the parent: a child is no more. */
+void gc_services_lost(pid_t child);
 
 /* In a child that is to end: no further job is taken, and streams and running replies have
  * GemcloneDrainTimeout to end (graceful), or no time. Returns at once. */

@@ -65,6 +65,7 @@ int gc_handle_signup(gc_request_t *q)
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
+    gc_metrics_count(q->service->metrics, GC_COUNT_SIGNUPS);
     return gc_answer_json(q, HTTP_CREATED,
                           json_pack("{s:s, s:{s:s, s:s, s:s?}}", "message", "Account created.",
                                     "user", "id", gc_uuid_text(q->pool, &id), "mobile_number",
@@ -171,6 +172,8 @@ static int refuse_code(gc_request_t *q, const gc_refusal_t *refusal)
     if (refusal->is_refused && refusal->kind != GC_LIMIT_OTP_TRY) {
         return gc_answer_limited(q, refusal);
     }
+    gc_count_limited(q, refusal);
+    gc_metrics_count(q->service->metrics, GC_COUNT_REFUSED_OTP);
     gc_log(&q->service->log, GEM0102, "a one-time code was refused%s",
            refusal->is_refused ? ": too many tries" : "");
     return gc_answer_error(q, HTTP_BAD_REQUEST, "The code is wrong, or not good any more.");

@@ -11,6 +11,7 @@
 
 #include "answer.h"
 #include "cors.h"
+#include "metrics.h"
 #include "request.h"
 #include "ticket.h"
 
@@ -264,6 +265,7 @@ int gc_dispatch(request_rec *r)
         return HTTP_SERVICE_UNAVAILABLE;
     }
     rv = find_route(q, *path ? path : "/");
+    gc_count_begin(q);
     if (!q->route) {
         return rv;
     }

@@ -8,6 +8,7 @@
 #include "answer.h"
 #include "handlers.h"
 #include "json_shapes.h"
+#include "metrics.h"
 #include "store/message.h"
 #include "stream/replay.h"
 
@@ -50,6 +51,7 @@ void gc_events_release_thread(gc_request_t *q)
 
 int gc_events_refuse(gc_request_t *q)
 {
+    gc_metrics_count(q->service->metrics, GC_COUNT_STREAM_REFUSED);
     apr_table_setn(q->r->headers_out, "Retry-After", RETRY_AFTER);
     return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE,
                            "As many streams are open as there may be. Please try again.");
@@ -65,6 +67,7 @@ int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
         gc_errand_free(errand);
         return 0;
     }
+    gc_count_waiting(q);
     *rv = gc_stream_wait(streams, q->r, errand, answer, baton);
     return 1;
 }
@@ -77,6 +80,7 @@ int gc_events_open(gc_request_t *q, int status, apr_int64_t reply, const gc_even
                           .status = status,
                           .accepted = accepted};
 
+    gc_count_stream(q, from->fence != 0);
     return gc_stream_open(streams_of(q), q->r, &stream);
 }
 
@@ -112,6 +116,7 @@ static int replay(gc_request_t *q, const gc_event_id_t *from, const gc_message_t
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
+    gc_metrics_count(q->service->metrics, GC_COUNT_STREAM_REPLAYED);
     gc_stream_head(q->r, HTTP_OK);
     ap_set_content_length(q->r, (apr_off_t)out->length);
     return gc_answer_body(q, out->bytes, out->length);

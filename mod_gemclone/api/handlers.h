@@ -47,6 +47,9 @@ gc_handler_t gc_handle_message_send, gc_handle_message_list, gc_handle_message_g
 gc_handler_t gc_handle_subscription_status, gc_handle_subscribe_pro, gc_handle_subscribe_portal,
     gc_handle_stripe_webhook;
 
+/* metrics.c */
+gc_handler_t gc_handle_metrics;
+
 /* operations.c */
 gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz, gc_handle_jwks;
 

@@ -64,6 +64,8 @@ static int answer_login(gc_request_t *q, gc_entry_t *entry, const gc_sign_in_t *
     if (sign_in->outcome != GC_ENOENT || is_address) {
         return answer_other(q, sign_in);
     }
+    gc_count_limited(q, &sign_in->refusal);
+    gc_metrics_count(q->service->metrics, GC_COUNT_REFUSED_PASSWORD);
     gc_log(&q->service->log, GEM0108, "a password was refused%s",
            sign_in->refusal.is_refused ? ": too many tries" : "");
     return gc_answer_error(q, HTTP_BAD_REQUEST,

@@ -64,10 +64,14 @@ extern const gc_route_t gc_routes[];
 const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
                                 const char **allow);
 
-/* What is known of a request before it is ours, in the module's request_config. */
+/* What is known of a request beside its gc_request_t, in the module's request_config. */
 typedef struct gc_note_t {
     int is_ours;
     const char *ticket; /* that came in the query, or NULL */
+    /* For metrics.h: */
+    gc_service_t *service;   /* once it has come as far as gc_dispatch */
+    const gc_route_t *route; /* or NULL */
+    int is_waiting, is_stream;
 } gc_note_t;
 
 /* The value of a query's parameter as it stands there, or NULL. */

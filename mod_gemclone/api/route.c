@@ -16,6 +16,7 @@ const gc_route_t gc_routes[] = {
     {"GET",    "/openapi.json",             GC_FOR_ALL,   NULL,                     gc_handle_openapi,         "openapi"},
     {"GET",    "/docs",                     GC_FOR_ALL,   NULL,                     gc_handle_docs,            "docs"},
     {"GET",    "/assets/{file}",            GC_FOR_ALL,   NULL,                     gc_handle_asset,           "asset"},
+    {"GET",    "/metrics",                  GC_FOR_ALL,   NULL,                     gc_handle_metrics,         "metrics"},
 
     {"POST",   "/auth/signup",              GC_FOR_ALL,   gc_rules_signup,          gc_handle_signup,          "auth_signup"},
     {"POST",   "/auth/send-otp",            GC_FOR_ALL,   gc_rules_send_otp,        gc_handle_send_otp,        "auth_send_otp"},

@@ -40,6 +40,7 @@ static int answer_quota(gc_request_t *q, const gc_sent_t *sent)
 {
     gc_problem_t problem = {.status = HTTP_TOO_MANY_REQUESTS, .type = GC_PROBLEM_QUOTA};
 
+    gc_metrics_count(q->service->metrics, GC_COUNT_PROMPT_QUOTA);
     problem.detail =
         apr_psprintf(q->pool, "Today's %" APR_INT64_T_FMT " prompts are used up.", sent->limit);
     apr_table_setn(q->r->headers_out, "Retry-After", apr_psprintf(q->pool, "%d", until_reset(q)));
@@ -57,6 +58,7 @@ static int refuse(gc_request_t *q, int status, const char *type, const char *det
 
 static int answer_backlog(gc_request_t *q)
 {
+    gc_metrics_count(q->service->metrics, GC_COUNT_PROMPT_USER_BACKLOG);
     return refuse(q, HTTP_TOO_MANY_REQUESTS, GC_PROBLEM_BACKLOG,
                   apr_psprintf(q->pool,
                                "%" APR_INT64_T_FMT " of your prompts wait for their replies.",
@@ -65,6 +67,7 @@ static int answer_backlog(gc_request_t *q)
 
 static int answer_overload(gc_request_t *q)
 {
+    gc_metrics_count(q->service->metrics, GC_COUNT_PROMPT_BACKLOG);
     return refuse(q, HTTP_SERVICE_UNAVAILABLE, GC_PROBLEM_OVERLOAD,
                   "Too many prompts wait for their replies at the moment. Please try again.");
 }
@@ -107,6 +110,7 @@ static int answer_sent(gc_request_t *q, const gc_sent_t *sent, json_t *accepted)
                    apr_psprintf(q->pool, "%" APR_INT64_T_FMT, sent->reply));
     if (sent->outcome == GC_SENT) {
         gc_backlog_add(q->service->backlog, 1);
+        gc_metrics_count(q->service->metrics, GC_COUNT_PROMPTS);
         if (worker) {
             gc_worker_poke(worker);
         }

@@ -18,6 +18,7 @@ const gc_rule_t gc_rules_refresh[] = {{"refresh_token", GC_RULE_REQUIRED, 1, 512
 
 static int refuse_refresh(gc_request_t *q)
 {
+    gc_metrics_count(q->service->metrics, GC_COUNT_REFUSED_REFRESH);
     apr_table_setn(q->r->headers_out, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
     return gc_answer_error(q, HTTP_UNAUTHORIZED,
                            "The refresh token is not good, or not any more. Please sign in again.");
@@ -26,6 +27,7 @@ static int refuse_refresh(gc_request_t *q)
 static int end_reused(gc_request_t *q, const gc_refresh_t *shown, int reused)
 {
     if (reused) {
+        gc_metrics_count(q->service->metrics, GC_COUNT_ENDED_REUSED);
         gc_log(&q->service->log, GEM0109,
                "session %s was ended: its refresh token came a second time",
                gc_uuid_text(q->pool, &shown->session));
@@ -94,6 +96,7 @@ static int end(gc_request_t *q, const gc_uuid_t *session, const char *message)
     apr_status_t rv = gc_session_end(q->service->db, q->pool, &q->token.user, session);
 
     if (rv == APR_SUCCESS) {
+        gc_metrics_count(q->service->metrics, GC_COUNT_ENDED_ONE);
         gc_request_note_ended(q, session);
     }
     return rv == APR_SUCCESS ? gc_answer_json(q, HTTP_OK, json_pack("{s:s}", "message", message))
@@ -117,6 +120,7 @@ int gc_handle_sessions_end(gc_request_t *q)
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
+    gc_metrics_count(q->service->metrics, GC_COUNT_ENDED_ALL);
     gc_request_note_ended(q, &q->token.session);
     return gc_answer_json(q, HTTP_OK, json_pack("{s:s}", "message", "All sessions ended."));
 }

@@ -8,6 +8,7 @@
 
 #include "answer.h"
 #include "core/phone.h"
+#include "handlers.h"
 
 /* A token to set a new password with is good for so long. */
 #define RESET_LIFETIME apr_time_from_sec(600)
@@ -82,6 +83,10 @@ int gc_answer_tokens(gc_request_t *q, const char *message, gc_token_t *token,
 
 int gc_entry_answer(gc_request_t *q, gc_entry_t *entry, const gc_uuid_t *user)
 {
+    gc_metrics_count(q->service->metrics,
+                     entry->token.scope == GC_TOKEN_RESET   ? GC_COUNT_OPENED_RESET
+                     : q->route->handler == gc_handle_login ? GC_COUNT_OPENED_PASSWORD
+                                                            : GC_COUNT_OPENED_OTP);
     entry->token.user = *user;
     return gc_answer_tokens(q, "Signed in.", &entry->token,
                             entry->session.refresh ? &entry->refresh : NULL);
@@ -113,6 +118,24 @@ void gc_request_use(const gc_request_t *q, gc_limit_uses_t *uses, gc_limit_e kin
     gc_limits_use(uses, kind, subject, gc_config_limit(q->service->config, kind));
 }
 
+static const gc_count_e limited[GC_LIMITS] = {
+    [GC_LIMIT_SIGNUP_ADDRESS] = GC_COUNT_LIMITED_SIGNUP_ADDRESS,
+    [GC_LIMIT_SIGN_IN_ADDRESS] = GC_COUNT_LIMITED_SIGN_IN_ADDRESS,
+    [GC_LIMIT_OTP_TRY] = GC_COUNT_LIMITED_OTP_TRY,
+    [GC_LIMIT_PASSWORD] = GC_COUNT_LIMITED_PASSWORD,
+    [GC_LIMIT_OTP_ADDRESS] = GC_COUNT_LIMITED_OTP_ADDRESS,
+    [GC_LIMIT_OTP_NUMBER] = GC_COUNT_LIMITED_OTP_NUMBER,
+    [GC_LIMIT_OTP_COOLDOWN] = GC_COUNT_LIMITED_OTP_COOLDOWN,
+    [GC_LIMIT_OTP_BUDGET] = GC_COUNT_LIMITED_OTP_BUDGET,
+};
+
+void gc_count_limited(const gc_request_t *q, const gc_refusal_t *refusal)
+{
+    if (refusal->is_refused) {
+        gc_metrics_count(q->service->metrics, limited[refusal->kind]);
+    }
+}
+
 int gc_answer_limited(gc_request_t *q, const gc_refusal_t *refusal)
 {
     const char *name = gc_limit_name(refusal->kind);
@@ -121,6 +144,7 @@ int gc_answer_limited(gc_request_t *q, const gc_refusal_t *refusal)
     apr_int64_t wait = left > 0 ? apr_time_sec(left + APR_USEC_PER_SEC - 1) : 1;
     apr_table_t *headers = q->r->headers_out;
 
+    gc_count_limited(q, refusal);
     gc_log(&q->service->log, GEM0110, "route %s: %s is used up", q->route->name, name);
     apr_table_setn(headers, "Retry-After", apr_psprintf(q->pool, "%" APR_INT64_T_FMT, wait));
     if (refusal->kind == GC_LIMIT_OTP_BUDGET) {

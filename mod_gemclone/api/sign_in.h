@@ -30,6 +30,9 @@ int gc_answer_tokens(gc_request_t *q, const char *message, gc_token_t *token,
 /* A 429, or a 503 where it is nobody's fault. */
 int gc_answer_limited(gc_request_t *q, const gc_refusal_t *refusal);
 
+/* For whoever answers a refusal otherwise: counts it, if it is one. */
+void gc_count_limited(const gc_request_t *q, const gc_refusal_t *refusal);
+
 /* The request's address, as limits count it. */
 const char *gc_request_address(const gc_request_t *q);
 

@@ -9,6 +9,7 @@
 /* What does not come from Stripe is told no more than that. */
 static int refuse(gc_request_t *q, const char *why)
 {
+    gc_metrics_count(q->service->metrics, GC_COUNT_WEBHOOK_REFUSED);
     gc_log(&q->service->log, GEM0704, "a webhook request was refused: %s", why);
     return gc_answer_error(q, HTTP_BAD_REQUEST, why);
 }
@@ -53,6 +54,9 @@ int gc_handle_stripe_webhook(gc_request_t *q)
     }
     rv = gc_billing_event_store(s->db, q->pool, event.id, event.type, event.api_version, q->raw,
                                 q->raw_len);
+    gc_metrics_count(s->metrics, rv == APR_SUCCESS ? GC_COUNT_WEBHOOK_ACCEPTED
+                                 : rv == GC_EEXIST ? GC_COUNT_WEBHOOK_REPEATED
+                                                   : GC_COUNT_WEBHOOK_FAILED);
     if (rv != APR_SUCCESS && rv != GC_EEXIST) {
         return gc_answer_failure(q, rv);
     }

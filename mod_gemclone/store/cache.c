@@ -129,12 +129,15 @@ int gc_cache_get(gc_cache_t *cache, apr_pool_t *pool, gc_cache_kind_e kind, cons
     slot->near.kind = kind;
     slot->near.stamp = stamp_of(cache, user);
     if (slot->near.stamp && gc_near_get(cache->near, pool, &slot->near, body, len)) {
+        gc_metrics_count(cache->options.metrics, GC_COUNT_CACHE_NEAR);
         return 1;
     }
     if (trusts_redis(cache) && get_far(cache, pool, slot, body, len)) {
+        gc_metrics_count(cache->options.metrics, GC_COUNT_CACHE_REDIS);
         put_near(cache, slot, *body, *len);
         return 1;
     }
+    gc_metrics_count(cache->options.metrics, GC_COUNT_CACHE_MISS);
     return 0;
 }
 
@@ -207,5 +210,6 @@ apr_status_t gc_cache_create(apr_pool_t *pool, const gc_cache_options_t *options
 
     c->options = *options;
     *cache = c;
-    return options->redis ? gc_near_create(pool, options->near_bytes, &c->near) : APR_SUCCESS;
+    return options->redis ? gc_near_create(pool, options->near_bytes, options->metrics, &c->near)
+                          : APR_SUCCESS;
 }

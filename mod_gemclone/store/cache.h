@@ -34,7 +34,8 @@ typedef struct gc_cache_shared_t gc_cache_shared_t;
 typedef struct gc_cache_options_t {
     gc_redis_t *redis; /* or NULL: nothing is kept at all */
     gc_cache_shared_t *shared;
-    const char *prefix; /* of all keys in Redis */
+    gc_metrics_t *metrics; /* or NULL */
+    const char *prefix;    /* of all keys in Redis */
     apr_interval_time_t ttl;
     apr_size_t near_bytes;
 } gc_cache_options_t;

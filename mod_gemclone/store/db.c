@@ -118,17 +118,19 @@ static int is_exhausted(const gc_db_t *db)
     return db->lent >= most;
 }
 
-static void log_busy(const gc_db_t *db)
+static void note_busy(const gc_db_t *db)
 {
+    gc_metrics_count(db->options.metrics, GC_COUNT_STATEMENT_BUSY);
     gc_log(db->options.log, GEM0206, "no database connection became free in time");
 }
 
 static apr_status_t enter(gc_db_t *db, apr_time_t deadline)
 {
     apr_interval_time_t left = deadline - apr_time_now();
-    int away, enters;
+    int away, enters, waits;
 
     apr_thread_mutex_lock(db->mutex);
+    waits = !is_away(db) && is_exhausted(db);
     while (!(away = is_away(db)) && is_exhausted(db) && left > 0) {
         (void)apr_thread_cond_timedwait(db->freed, db->mutex, left);
         left = deadline - apr_time_now();
@@ -139,8 +141,10 @@ static apr_status_t enter(gc_db_t *db, apr_time_t deadline)
         db->probing = db->down;
     }
     apr_thread_mutex_unlock(db->mutex);
+    gc_metrics_add(db->options.metrics, GC_COUNT_STATEMENT_WAITS, waits);
+    gc_metrics_change(db->options.metrics, GC_GAUGE_LENT, enters);
     if (!enters && !away) {
-        log_busy(db);
+        note_busy(db);
     }
     return enters ? APR_SUCCESS : GC_EUNAVAILABLE;
 }
@@ -151,6 +155,7 @@ static void leave(gc_db_t *db)
     db->lent--;
     apr_thread_cond_signal(db->freed);
     apr_thread_mutex_unlock(db->mutex);
+    gc_metrics_change(db->options.metrics, GC_GAUGE_LENT, -1);
 }
 
 static void note_working(gc_db_t *db, int count)
@@ -207,6 +212,7 @@ static void note_reach(gc_db_t *db, int reached)
     }
     apr_thread_mutex_unlock(db->mutex);
     if (changed) {
+        gc_metrics_change(db->options.metrics, GC_GAUGE_DATABASE_DOWN, reached ? -1 : 1);
         gc_log(db->options.log, reached ? GEM0202 : GEM0201,
                reached ? "Postgres is reached again" : "Postgres cannot be reached");
     }
@@ -466,7 +472,7 @@ static apr_status_t borrow(gc_db_t *db, apr_pool_t *pool, apr_time_t end, int ma
         provider->close(provider->baton, lease);
     } while (++stale <= db->options.connections && apr_time_now() < end);
     if (rv == APR_TIMEUP && !__atomic_load_n(&db->down, __ATOMIC_RELAXED)) {
-        log_busy(db);
+        note_busy(db);
         return GC_EUNAVAILABLE;
     }
     if (may_wait && do_with_less(db)) {
@@ -674,11 +680,10 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     return rv;
 }
 
-apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
-                       const gc_db_params_t *params, gc_db_result_t **result)
+static apr_status_t run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                        const gc_db_params_t *params, apr_time_t turn, PGresult **rows)
 {
-    apr_time_t turn = apr_time_now() + db->options.wait, end = turn + db->options.timeout;
-    PGresult *rows = NULL;
+    apr_time_t end = turn + db->options.timeout;
     apr_status_t rv = enter(db, turn);
     retry_e retry = AGAIN;
     int tries = 0, waits = 0;
@@ -689,7 +694,7 @@ apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     while (retry == AGAIN && tries < TRIES) {
         int may_wait = waits++ < db->options.connections && apr_time_now() < turn;
 
-        rv = try_once(db, pool, statement, params, end, may_wait, &rows, &retry);
+        rv = try_once(db, pool, statement, params, end, may_wait, rows, &retry);
         if (rv == APR_EAGAIN) {
             leave(db);
             rv = enter(db, turn);
@@ -702,6 +707,33 @@ apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
         }
     }
     leave(db);
+    return rv;
+}
+
+/* The clock was read when Postgres answered, if it did; by another thread's answer it is a moment
+ * later at most. */
+static void count_outcome(gc_db_t *db, apr_status_t rv, apr_time_t began)
+{
+    apr_time_t reached = __atomic_load_n(&db->reached, __ATOMIC_RELAXED);
+    gc_count_e what = rv == APR_SUCCESS       ? GC_COUNT_STATEMENT_OK
+                      : rv == GC_EUNAVAILABLE ? GC_COUNT_STATEMENT_UNAVAILABLE
+                      : rv == GC_EUNKNOWN     ? GC_COUNT_STATEMENT_UNKNOWN
+                                              : GC_COUNT_STATEMENT_REFUSED;
+
+    gc_metrics_count(db->options.metrics, what);
+    if (rv == APR_SUCCESS) {
+        gc_metrics_time(db->options.metrics, GC_TIME_STATEMENT, reached - began);
+    }
+}
+
+apr_status_t gc_db_run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
+                       const gc_db_params_t *params, gc_db_result_t **result)
+{
+    apr_time_t began = apr_time_now();
+    PGresult *rows = NULL;
+    apr_status_t rv = run(db, pool, statement, params, began + db->options.wait, &rows);
+
+    count_outcome(db, rv, began);
     if (rv == APR_SUCCESS) {
         *result = own(pool, rows);
     }

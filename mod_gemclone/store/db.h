@@ -13,6 +13,7 @@
 
 #include <apr_time.h>
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/status.h"
 #include "core/uuid.h"
 
@@ -47,6 +48,7 @@ typedef struct gc_db_provider_t {
 typedef struct gc_db_options_t {
     gc_db_provider_t provider;
     const gc_log_t *log;
+    gc_metrics_t *metrics;       /* or NULL */
     apr_interval_time_t timeout; /* of one statement */
     apr_interval_time_t wait;    /* for a free connection */
     int connections;             /* at most so many on loan at once */

@@ -31,6 +31,7 @@ typedef struct {
 
 struct gc_near_t {
     apr_size_t bytes; /* a shard's bound */
+    gc_metrics_t *metrics;
     shard_t shards[SHARDS];
 };
 
@@ -58,7 +59,15 @@ static entry_t **find(shard_t *shard, const gc_near_key_t *key)
     return at;
 }
 
-static void drop(shard_t *shard, entry_t **at)
+static void note_size(const gc_near_t *near, int entries, const entry_t *entry)
+{
+    apr_int64_t bytes = (apr_int64_t)(sizeof(*entry) + entry->len);
+
+    gc_metrics_change(near->metrics, GC_GAUGE_NEAR_ENTRIES, entries);
+    gc_metrics_change(near->metrics, GC_GAUGE_NEAR_BYTES, entries * bytes);
+}
+
+static void drop(const gc_near_t *near, shard_t *shard, entry_t **at)
 {
     entry_t *entry = *at;
 
@@ -66,6 +75,7 @@ static void drop(shard_t *shard, entry_t **at)
     *at = entry->next;
     APR_RING_REMOVE(entry, used);
     shard->bytes -= sizeof(*entry) + entry->len;
+    note_size(near, -1, entry);
     free(entry);
 }
 
@@ -107,16 +117,17 @@ void gc_near_put(gc_near_t *near, const gc_near_key_t *key, const char *body, ap
     apr_thread_mutex_lock(shard->mutex);
     at = find(shard, key);
     if (*at) {
-        drop(shard, at);
+        drop(near, shard, at);
     }
     while (shard->bytes + sizeof(*entry) + len > near->bytes) {
-        drop(shard, find(shard, &APR_RING_FIRST(&shard->order)->key));
+        drop(near, shard, find(shard, &APR_RING_FIRST(&shard->order)->key));
     }
     at = bucket_of(shard, key);
     entry->next = *at;
     *at = entry;
     APR_RING_INSERT_TAIL(&shard->order, entry, entry_t, used);
     shard->bytes += sizeof(*entry) + len;
+    note_size(near, 1, entry);
     apr_thread_mutex_unlock(shard->mutex);
 }
 
@@ -129,19 +140,21 @@ static apr_status_t destroy_cb(void *baton)
         shard_t *shard = &near->shards[i];
 
         while (!APR_RING_EMPTY(&shard->order, entry_t, used)) {
-            drop(shard, find(shard, &APR_RING_FIRST(&shard->order)->key));
+            drop(near, shard, find(shard, &APR_RING_FIRST(&shard->order)->key));
         }
     }
     return APR_SUCCESS;
 }
 
-apr_status_t gc_near_create(apr_pool_t *pool, apr_size_t bytes, gc_near_t **near)
+apr_status_t gc_near_create(apr_pool_t *pool, apr_size_t bytes, gc_metrics_t *metrics,
+                            gc_near_t **near)
 {
     gc_near_t *n = apr_pcalloc(pool, sizeof(*n));
     apr_status_t rv;
     int i;
 
     n->bytes = bytes / SHARDS;
+    n->metrics = metrics;
     for (i = 0; i < SHARDS; i++) {
         APR_RING_INIT(&n->shards[i].order, entry_t, used);
         rv = apr_thread_mutex_create(&n->shards[i].mutex, APR_THREAD_MUTEX_DEFAULT, pool);

@@ -9,6 +9,7 @@
 #define GC_NEAR_H
 
 #include <apr_time.h>
+#include "core/metrics.h"
 #include "core/status.h"
 #include "core/uuid.h"
 
@@ -20,8 +21,9 @@ typedef struct gc_near_key_t {
     apr_uint64_t stamp;
 } gc_near_key_t;
 
-/* Freed with the pool. All functions may be called from any thread. */
-GC_MUST_CHECK apr_status_t gc_near_create(apr_pool_t *pool, apr_size_t bytes, gc_near_t **near);
+/* Freed with the pool. All functions may be called from any thread. metrics may be NULL. */
+GC_MUST_CHECK apr_status_t gc_near_create(apr_pool_t *pool, apr_size_t bytes, gc_metrics_t *metrics,
+                                          gc_near_t **near);
 
 /* Copies an entry into the pool. Returns whether there was one. */
 int gc_near_get(gc_near_t *near, apr_pool_t *pool, const gc_near_key_t *key, const char **body,

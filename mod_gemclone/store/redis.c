@@ -253,6 +253,7 @@ static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int insists, int ar
     redisContext *context = checkout(redis, insists, &deadline);
 
     if (!context) {
+        gc_metrics_count(redis->options.metrics, GC_COUNT_REDIS_SKIPPED);
         return APR_EGENERAL;
     }
     *reply = converse(context, deadline, argc, argv, lens);
@@ -261,9 +262,11 @@ static apr_status_t run(gc_redis_t *redis, apr_pool_t *pool, int insists, int ar
         apr_pool_cleanup_register(pool, *reply, free_reply_cb, apr_pool_cleanup_null);
     }
     if (!*reply || (*reply)->type == REDIS_REPLY_ERROR) {
+        gc_metrics_count(redis->options.metrics, GC_COUNT_REDIS_FAILED);
         note_failure(redis);
         return APR_EGENERAL;
     }
+    gc_metrics_count(redis->options.metrics, GC_COUNT_REDIS_OK);
     if (__atomic_load_n(&redis->down, __ATOMIC_RELAXED)) {
         note_success(redis);
     }

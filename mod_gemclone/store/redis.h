@@ -9,6 +9,7 @@
 
 #include <apr_time.h>
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/status.h"
 
 typedef struct gc_redis_options_t {
@@ -21,6 +22,7 @@ typedef struct gc_redis_options_t {
     apr_interval_time_t connect_timeout;
     int connections; /* at most so many at once */
     const gc_log_t *log;
+    gc_metrics_t *metrics; /* or NULL */
 } gc_redis_options_t;
 
 typedef struct gc_redis_t gc_redis_t;

@@ -257,6 +257,7 @@ static void end_viewer(gc_viewer_t *v, int dropped)
 
 static void drop_slow(gc_hub_t *hub, gc_viewer_t *v)
 {
+    gc_metrics_count(hub->options.metrics, GC_COUNT_STREAM_DROPPED);
     gc_log(hub->options.log, GEM0602, "reply %" APR_INT64_T_FMT ": a reader was dropped: too slow",
            v->ref.reply);
     end_viewer(v, 1);

@@ -20,6 +20,7 @@
 #include <apr_ring.h>
 
 #include "core/log.h"
+#include "core/metrics.h"
 #include "frame.h"
 #include "store/link.h"
 #include "store/message.h"
@@ -59,8 +60,9 @@ typedef struct gc_hub_options_t {
     gc_companion_t *companion;
     gc_db_t *db;
     const gc_log_t *log;
-    gc_link_t *link;    /* or NULL: there is no Redis */
-    const char *prefix; /* of all names in Redis */
+    gc_metrics_t *metrics; /* or NULL */
+    gc_link_t *link;       /* or NULL: there is no Redis */
+    const char *prefix;    /* of all names in Redis */
     /* The data of `done`, in the pool. Any thread. */
     const char *(*describe)(apr_pool_t *pool, const gc_reply_ref_t *ref,
                             const gc_message_t *message);

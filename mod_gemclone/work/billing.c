@@ -387,6 +387,10 @@ static void work(gc_billing_t *b, const gc_billing_event_t *event)
 
     w.pool = gc_companion_pool();
     outcome = work_event(&w);
+    gc_metrics_count(b->options.metrics, outcome == done      ? GC_COUNT_EVENT_DONE
+                                         : outcome == ignored ? GC_COUNT_EVENT_IGNORED
+                                         : outcome == foreign ? GC_COUNT_EVENT_FOREIGN
+                                                              : GC_COUNT_EVENT_FAILED);
     if (outcome != done && outcome != ignored && outcome != foreign) {
         delay = is_stopping(b) ? 0 : pause_after(event->tries, w.answer.verdict);
         if (!is_stopping(b)) {

@@ -12,6 +12,7 @@
 
 #include "companion.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "store/billing.h"
 #include "upstream/stripe.h"
 
@@ -19,7 +20,8 @@ typedef struct gc_billing_options_t {
     gc_db_t *db;
     gc_companion_t *companion;
     const gc_log_t *log;
-    const char *name; /* of this process, unlike any other's */
+    gc_metrics_t *metrics; /* or NULL */
+    const char *name;      /* of this process, unlike any other's */
     gc_stripe_settings_t stripe;
     const char *ca_file; /* or NULL: the system's authorities */
     const char *price;   /* what is sold */

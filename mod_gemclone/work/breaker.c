@@ -30,6 +30,13 @@ static const char *const reasons[] = {
     [REFUSED] = "the key is refused",
 };
 
+static const gc_count_e openings[] = {
+    [FAULTY] = GC_COUNT_CIRCUIT_FAULTS,
+    [BUSY] = GC_COUNT_CIRCUIT_RATE_LIMIT,
+    [SPENT] = GC_COUNT_CIRCUIT_QUOTA,
+    [REFUSED] = GC_COUNT_CIRCUIT_KEY_REFUSED,
+};
+
 typedef struct {
     state_e state;
     int faults;               /* in a row, while closed */
@@ -74,6 +81,19 @@ static model_t *find_model(gc_breaker_t *b, const char *name)
     return NULL;
 }
 
+/* Another model takes its place. */
+static void forget_model(gc_breaker_t *b, model_t *m)
+{
+    int i;
+
+    for (i = 0; i < b->options.keys; i++) {
+        if (m->circuits[i].state != CLOSED) {
+            gc_metrics_change(b->options.metrics, GC_GAUGE_CIRCUITS_OPEN, -1);
+        }
+    }
+    memset(m->circuits, 0, sizeof(circuit_t) * (apr_size_t)b->options.keys);
+}
+
 static model_t *take_model(gc_breaker_t *b, const char *name)
 {
     model_t *found = find_model(b, name);
@@ -87,7 +107,7 @@ static model_t *take_model(gc_breaker_t *b, const char *name)
             }
         }
         apr_cpystrn(found->name, name, sizeof(found->name));
-        memset(found->circuits, 0, sizeof(circuit_t) * (apr_size_t)b->options.keys);
+        forget_model(b, found);
     }
     found->used = ++b->calls;
     return found;
@@ -162,6 +182,8 @@ static void open_circuit(gc_breaker_t *b, const model_t *m, int key, state_e sta
     apr_time_t until = apr_time_now() + rest;
 
     if (circuit->state == CLOSED) {
+        gc_metrics_count(b->options.metrics, openings[state]);
+        gc_metrics_change(b->options.metrics, GC_GAUGE_CIRCUITS_OPEN, 1);
         gc_log(b->options.log, GEM0410, "model %s, key %d: not asked for %d ms, since %s", m->name,
                key + 1, (int)(rest / 1000), reasons[state]);
     }
@@ -174,6 +196,7 @@ static void close_circuit(gc_breaker_t *b, const model_t *m, int key)
     circuit_t *circuit = &m->circuits[key];
 
     if (circuit->state != CLOSED) {
+        gc_metrics_change(b->options.metrics, GC_GAUGE_CIRCUITS_OPEN, -1);
         gc_log(b->options.log, GEM0411, "model %s, key %d: is asked again", m->name, key + 1);
     }
     memset(circuit, 0, sizeof(*circuit));

@@ -13,10 +13,12 @@
 #define GC_BREAKER_H
 
 #include "core/log.h"
+#include "core/metrics.h"
 #include "upstream/gemini_outcome.h"
 
 typedef struct gc_breaker_options_t {
     const gc_log_t *log;
+    gc_metrics_t *metrics;    /* or NULL */
     int keys;                 /* how many there are */
     int faults;               /* in a row open a circuit; 0: none is ever opened */
     apr_interval_time_t rest; /* for so long; twice as long each further time, up to MOST_REST */

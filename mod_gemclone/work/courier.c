@@ -154,6 +154,20 @@ static void log_parcel(const parcel_t *p, int repeats)
     }
 }
 
+/* For each way there is one outcome after the other in metric_list.h. */
+static void count_parcel(const parcel_t *p, int repeats)
+{
+    static const gc_count_e sent[] = {[GC_SMS_TWILIO] = GC_COUNT_OTP_TWILIO_SENT,
+                                      [GC_SMS_VERIFY] = GC_COUNT_OTP_VERIFY_SENT,
+                                      [GC_SMS_WEBHOOK] = GC_COUNT_OTP_WEBHOOK_SENT};
+    const gc_courier_options_t *o = &p->courier->options;
+    gc_count_e first = o->sms ? sent[o->sms->kind] : GC_COUNT_OTP_LOG_SENT;
+
+    gc_metrics_count(o->metrics, p->answer.verdict == GC_SMS_DONE ? first
+                                 : repeats                        ? first + 1
+                                                                  : first + 2);
+}
+
 /* On a thread. Should nothing of it be stored, the delivery counts as lost when its lease ends. */
 static void settle_task(void *baton)
 {
@@ -162,6 +176,7 @@ static void settle_task(void *baton)
     int repeats = may_repeat(p);
 
     log_parcel(p, repeats);
+    count_parcel(p, repeats);
     if (repeats) {
         (void)!gc_delivery_put_off(db, p->pool, &p->delivery,
                                    gc_pause_after(p->delivery.tries, PAUSE, MOST_PAUSE));
@@ -282,6 +297,7 @@ static void claim_task(void *baton)
 
     (void)!gc_delivery_claim(o->db, claim->pool, &wanted, &deliveries, &spent);
     if (spent) {
+        gc_metrics_add(o->metrics, GC_COUNT_OTP_OVER_BUDGET, spent);
         gc_log(o->log, GEM0106, "%d codes were not sent: the day's otp-budget is used up", spent);
     }
     claim->got = deliveries ? deliveries->nelts : 0;

@@ -14,6 +14,7 @@
 #include "companion.h"
 #include "core/code.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "store/delivery.h"
 #include "upstream/sms.h"
 
@@ -21,6 +22,7 @@ typedef struct gc_courier_options_t {
     gc_db_t *db;
     gc_companion_t *companion;
     const gc_log_t *log;
+    gc_metrics_t *metrics; /* or NULL */
     const char *site;
     const gc_hash_t *key;         /* that codes are sealed with; lives as long as the courier */
     const gc_sms_settings_t *sms; /* NULL: codes are written with `write` */

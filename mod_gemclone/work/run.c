@@ -27,6 +27,11 @@ static void post(gc_run_t *run, void (*call)(void *baton))
     gc_loop_post(run->worker->loop, &run->task);
 }
 
+static gc_metrics_t *metrics_of(const gc_run_t *run)
+{
+    return run->worker->options.metrics;
+}
+
 /* --- The end of a run, on the loop --------------------------------------- */
 
 static void free_run(gc_run_t *run)
@@ -39,7 +44,9 @@ static void free_run(gc_run_t *run)
     }
     APR_RING_REMOVE(run, link);
     w->run_count--;
+    gc_metrics_change(metrics_of(run), GC_GAUGE_RUNNING, -1);
     if (run->kept) {
+        gc_metrics_change(metrics_of(run), GC_GAUGE_UNSTORED, -1);
         w->kept -= run->kept;
         w->unstored--;
     }
@@ -47,10 +54,23 @@ static void free_run(gc_run_t *run)
     gc_loop_worker_check_drained(w);
 }
 
+static void count_call(gc_run_t *run, const gc_gemini_outcome_t *outcome)
+{
+    static const gc_count_e counts[] = {[GC_GEMINI_DONE] = GC_COUNT_CALL_DONE,
+                                        [GC_GEMINI_TRUNCATED] = GC_COUNT_CALL_TRUNCATED,
+                                        [GC_GEMINI_BLOCKED] = GC_COUNT_CALL_BLOCKED,
+                                        [GC_GEMINI_FAILED] = GC_COUNT_CALL_FAILED,
+                                        [GC_GEMINI_CANCELLED] = GC_COUNT_CALL_ABANDONED};
+
+    gc_metrics_count(metrics_of(run), outcome ? counts[outcome->verdict] : GC_COUNT_CALL_ABANDONED);
+    gc_metrics_change(metrics_of(run), GC_GAUGE_CALLS, -1);
+}
+
 /* What it was asked with is free again. */
 static void report(gc_run_t *run, const gc_gemini_outcome_t *outcome)
 {
     if (run->turn.key >= 0) {
+        count_call(run, outcome);
         gc_breaker_report(run->worker->breaker, run->model, run->turn, outcome);
         run->turn.key = -1;
     }
@@ -110,6 +130,7 @@ static int keep(gc_run_t *run)
     run->keep_until = apr_time_now() + STORE_PATIENCE;
     w->kept += bytes;
     w->unstored++;
+    gc_metrics_change(metrics_of(run), GC_GAUGE_UNSTORED, 1);
     gc_log(w->options.log, GEM0405, "reply %" APR_INT64_T_FMT ": cannot be stored yet",
            run->job.ref.reply);
     return 1;
@@ -164,6 +185,54 @@ static void log_end(const gc_run_t *run)
     }
 }
 
+static const gc_count_e failures[] = {[GC_GEMINI_ERROR_NONE] = GC_COUNT_REPLY_UPSTREAM,
+                                      [GC_GEMINI_ERROR_BLOCKED] = GC_COUNT_REPLY_BLOCKED,
+                                      [GC_GEMINI_ERROR_RATE_LIMITED] = GC_COUNT_REPLY_RATE_LIMITED,
+                                      [GC_GEMINI_ERROR_UPSTREAM] = GC_COUNT_REPLY_UPSTREAM,
+                                      [GC_GEMINI_ERROR_TIMEOUT] = GC_COUNT_REPLY_TIMEOUT,
+                                      [GC_GEMINI_ERROR_TOO_LONG] = GC_COUNT_REPLY_TOO_LONG,
+                                      [GC_GEMINI_ERROR_POISON] = GC_COUNT_REPLY_POISON};
+
+static const gc_count_e retries[] = {[GC_GEMINI_ERROR_NONE] = GC_COUNT_RETRY_UPSTREAM,
+                                     [GC_GEMINI_ERROR_BLOCKED] = GC_COUNT_RETRY_BLOCKED,
+                                     [GC_GEMINI_ERROR_RATE_LIMITED] = GC_COUNT_RETRY_RATE_LIMITED,
+                                     [GC_GEMINI_ERROR_UPSTREAM] = GC_COUNT_RETRY_UPSTREAM,
+                                     [GC_GEMINI_ERROR_TIMEOUT] = GC_COUNT_RETRY_TIMEOUT,
+                                     [GC_GEMINI_ERROR_TOO_LONG] = GC_COUNT_RETRY_TOO_LONG,
+                                     [GC_GEMINI_ERROR_POISON] = GC_COUNT_RETRY_UPSTREAM};
+
+static void count_tokens(gc_metrics_t *m, const gc_gemini_usage_t *usage)
+{
+    gc_metrics_add(m, GC_COUNT_TOKENS_PROMPT, usage->prompt);
+    gc_metrics_add(m, GC_COUNT_TOKENS_CACHED, usage->cached);
+    gc_metrics_add(m, GC_COUNT_TOKENS_THOUGHT, usage->thoughts);
+    gc_metrics_add(m, GC_COUNT_TOKENS_REPLY, usage->candidates);
+}
+
+/* The end of a reply, or of a try: it is stored. */
+static void count_end(const gc_run_t *run)
+{
+    const gc_gemini_outcome_t *o = run->outcome;
+    gc_metrics_t *m = metrics_of(run);
+
+    if (run->stored != APR_SUCCESS || !o) {
+        return; /* another process's by now, or given back */
+    }
+    if (run->decision.again) {
+        gc_metrics_count(m, retries[o->error]);
+        return;
+    }
+    count_tokens(m, &o->usage);
+    if (o->verdict == GC_GEMINI_CANCELLED) {
+        gc_metrics_count(m, GC_COUNT_REPLY_CANCELLED);
+    } else if (o->verdict == GC_GEMINI_DONE || o->verdict == GC_GEMINI_TRUNCATED) {
+        gc_metrics_count(m, GC_COUNT_REPLY_DONE);
+        gc_metrics_time(m, GC_TIME_REPLY_WHOLE, run->job.age + apr_time_now() - run->started);
+    } else {
+        gc_metrics_count(m, failures[o->error]);
+    }
+}
+
 static void stored_cb(void *baton)
 {
     gc_run_t *run = baton;
@@ -173,6 +242,7 @@ static void stored_cb(void *baton)
         return;
     }
     log_end(run);
+    count_end(run);
     run->ended = run->stored == APR_SUCCESS && !run->decision.again;
     if (run->ended && w->options.backlog) {
         gc_backlog_add(w->options.backlog, -1);
@@ -278,6 +348,7 @@ static void answered(gc_run_t *run, const gc_gemini_outcome_t *outcome)
     run->outcome = outcome;
     run->decision = gc_policy_decide(&policy, &run->job, outcome);
     if (outcome->config_alarm) {
+        gc_metrics_count(metrics_of(run), GC_COUNT_ALARMS);
         gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s",
                run->job.ref.reply, run->model, outcome->detail, outcome->error_code);
     }
@@ -306,11 +377,24 @@ static void show_text(gc_run_t *run)
     run->has_news = 0;
 }
 
+/* The first text of all. */
+static void note_spoken(gc_run_t *run)
+{
+    apr_time_t now = apr_time_now();
+
+    run->has_spoken = 1;
+    gc_metrics_time(metrics_of(run), GC_TIME_CALL_FIRST, now - run->asked);
+    gc_metrics_time(metrics_of(run), GC_TIME_REPLY_FIRST, run->job.age + now - run->started);
+}
+
 static apr_status_t data_cb(void *baton, const char *bytes, apr_size_t length)
 {
     gc_run_t *run = baton;
     apr_status_t rv = gc_gemini_reader_data(run->reader, bytes, length);
 
+    if (run->has_news && !run->has_spoken) {
+        note_spoken(run);
+    }
     if (run->has_news) {
         show_text(run);
     }
@@ -341,6 +425,7 @@ static void rest(gc_run_t *run, const gc_breaker_rest_t *why)
 {
     gc_policy_t policy = policy_of(run);
 
+    gc_metrics_count(metrics_of(run), GC_COUNT_UNASKED);
     gc_gemini_outcome_unasked(&run->unasked, why->error);
     run->outcome = &run->unasked;
     run->decision = gc_policy_rest(&policy, &run->job, why);
@@ -361,6 +446,8 @@ static void ask(gc_run_t *run)
     gc_gemini_request_key(&run->request, run->pool, w->options.keys[run->turn.key]);
     run->reader = gc_gemini_reader_create(run->pool, w->options.gemini.max_reply, delta_cb, run);
     show_text(run);
+    gc_metrics_change(metrics_of(run), GC_GAUGE_CALLS, 1);
+    run->asked = apr_time_now();
     run->call = gc_loop_http_start(w->http, run->pool, &run->request, &handler, run);
 }
 
@@ -496,6 +583,7 @@ void gc_loop_run_add(gc_run_t *run)
 
     APR_RING_INSERT_TAIL(&w->runs, run, gc_run_t, link);
     w->run_count++;
+    gc_metrics_change(metrics_of(run), GC_GAUGE_RUNNING, 1);
 }
 
 void gc_run_prepare(gc_run_t *run)

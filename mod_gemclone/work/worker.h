@@ -16,6 +16,7 @@
 #include "breaker.h"
 #include "companion.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "sink.h"
 #include "store/backlog.h"
 #include "store/db.h"
@@ -28,6 +29,7 @@ typedef struct gc_worker_options_t {
     const char *site;      /* whose jobs */
     const gc_sink_t *sink; /* or NULL */
     gc_backlog_t *backlog; /* is told of replies that have ended; or NULL */
+    gc_metrics_t *metrics; /* or NULL */
     const char *name;      /* of this process, as the table of jobs has it */
     int most;              /* replies at once */
     apr_interval_time_t lease, poll;

@@ -55,6 +55,8 @@ struct gc_run_t {
     const char *model;
     int history_tokens; /* of history and system instruction */
     apr_time_t started;
+    apr_time_t asked; /* Gemini */
+    int has_spoken;   /* text has come */
     apr_status_t prepared;
     gc_http_request_t request;
     gc_breaker_turn_t turn; /* no key: none is in use */

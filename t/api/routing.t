@@ -27,6 +27,7 @@ my %ROUTES = (
     '/openapi.json'           => {GET => '*'},
     '/docs'                   => {GET => '*'},
     '/assets/{file}'          => {GET => '*'},
+    '/metrics'                => {GET => '*'},
     '/user/me'         => {GET => 'user', PATCH => ['user', {name => 'x'}], DELETE => 'user'},
     '/user/me/usage'   => {GET => 'user'},
     '/user/me/export'  => {GET => 'user'},

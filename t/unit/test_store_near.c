@@ -65,7 +65,7 @@ static const char *get(gc_near_key_t key)
 
 static void create(apr_size_t bytes)
 {
-    assert_int_equal(gc_near_create(pool, bytes, &near), APR_SUCCESS);
+    assert_int_equal(gc_near_create(pool, bytes, NULL, &near), APR_SUCCESS);
 }
 
 /* --- What is found --------------------------------------------------------- */

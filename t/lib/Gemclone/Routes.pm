@@ -46,6 +46,7 @@ my %EXAMPLE = (
         },
     },
     jwks                 => {},
+    metrics              => {},
     auth_forgot_password => {body => {mobile_number => sub ($guest) { $guest->{number} }}},
     auth_login           => {body => {mobile_number => sub ($guest) { $guest->{number} }, password => PASSWORD}},
     auth_change_password => {body => {new_password => PASSWORD, current_password => PASSWORD}},
