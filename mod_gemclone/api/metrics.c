@@ -228,8 +228,13 @@ int gc_handle_metrics(gc_request_t *q)
         return gc_answer_error(q, HTTP_NOT_FOUND, "There is no such address.");
     }
     rv = render(q->pool, q->service, &out);
-    return rv == APR_SUCCESS ? gc_answer_bytes(q, HTTP_OK, GC_METRICS_TYPE, out->bytes, out->length)
-                             : gc_answer_failure(q, rv);
+    if (rv != APR_SUCCESS) {
+        return gc_answer_failure(q, rv);
+    }
+    gc_answer_head(q, HTTP_OK, GC_METRICS_TYPE);
+    apr_table_setn(q->r->headers_out, "Cache-Control", "no-store"); /* never the same twice */
+    ap_set_content_length(q->r, (apr_off_t)out->length);
+    return gc_answer_body(q, out->bytes, out->length);
 }
 
 int gc_metrics_answer(request_rec *r)
