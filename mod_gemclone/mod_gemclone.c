@@ -103,17 +103,6 @@ static void child_status(server_rec *server, pid_t pid, ap_generation_t generati
 
 /* --- Requests ------------------------------------------------------------ */
 
-static gc_note_t *note_of(request_rec *r)
-{
-    gc_note_t *note = ap_get_module_config(r->request_config, &gemclone_module);
-
-    if (!note) {
-        note = apr_pcalloc(r->pool, sizeof(*note));
-        ap_set_module_config(r->request_config, &gemclone_module, note);
-    }
-    return note;
-}
-
 /* Whether there may be one, or another secret. What cannot be told to be another's (the path may be
  * unreadable) is taken for ours. */
 static int may_have_ticket(const request_rec *r)
@@ -126,7 +115,7 @@ static int may_have_ticket(const request_rec *r)
 static int hide_ticket(request_rec *r)
 {
     if (may_have_ticket(r)) {
-        note_of(r)->ticket = gc_ticket_hide(r);
+        gc_request_note(r)->ticket = gc_ticket_hide(r);
     }
     return DECLINED;
 }
@@ -163,7 +152,7 @@ static int translate_name(request_rec *r)
         return DECLINED;
     }
     r->filename = apr_pstrdup(r->pool, r->uri);
-    note_of(r)->is_ours = 1;
+    gc_request_note(r)->is_ours = 1;
     return OK;
 }
 

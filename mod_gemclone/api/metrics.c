@@ -24,11 +24,12 @@ static const char *const methods[] = {"GET",   "HEAD",   "POST",    "PUT",
 
 enum { METHOD_ROWS = sizeof(methods) / sizeof(methods[0]) };
 
+/* As many as are counted apart: all, as long as there is room. */
 static int count_routes(void)
 {
     int count = 0;
 
-    while (gc_routes[count].method) {
+    while (gc_routes[count].method && METHOD_ROWS + 2 * count + 1 < GC_METRICS_ROUTES) {
         count++;
     }
     return count;
@@ -38,7 +39,7 @@ static int row_of_method(const char *method)
 {
     int i = 0;
 
-    while (i < METHOD_ROWS - 1 && strcmp(method, methods[i]) != 0) {
+    while (i < METHOD_ROWS - 1 && (!method || strcmp(method, methods[i]) != 0)) {
         i++;
     }
     return i;
@@ -47,8 +48,9 @@ static int row_of_method(const char *method)
 /* Those without a route come first: they are as many whatever a later version's table has. */
 static int row_of(const request_rec *r, const gc_route_t *route)
 {
-    return route ? METHOD_ROWS + 2 * (int)(route - gc_routes) + r->header_only
-                 : row_of_method(r->method);
+    int row = route ? METHOD_ROWS + 2 * (int)(route - gc_routes) : GC_METRICS_ROUTES;
+
+    return row + 1 < GC_METRICS_ROUTES ? row + r->header_only : row_of_method(r->method);
 }
 
 static const char *const *make_labels(apr_pool_t *pool, int *count)
@@ -75,15 +77,11 @@ static const char *const *make_labels(apr_pool_t *pool, int *count)
 
 /* --- Counting ----------------------------------------------------------------- */
 
-static gc_note_t *note_of(const request_rec *r)
-{
-    return ap_get_module_config(r->request_config, &gemclone_module);
-}
-
 void gc_count_begin(gc_request_t *q)
 {
-    gc_note_t *note = note_of(q->r);
+    gc_note_t *note = gc_request_note(q->r);
 
+    note->is_ours = 1;
     note->service = q->service;
     note->route = q->route;
     gc_metrics_change(q->service->metrics, GC_GAUGE_IN_FLIGHT, 1);
@@ -91,7 +89,7 @@ void gc_count_begin(gc_request_t *q)
 
 void gc_count_waiting(gc_request_t *q)
 {
-    note_of(q->r)->is_waiting = 1;
+    gc_request_note(q->r)->is_waiting = 1;
     gc_metrics_change(q->service->metrics, GC_GAUGE_WAITING, 1);
 }
 
@@ -99,7 +97,7 @@ void gc_count_stream(gc_request_t *q, int is_resumed)
 {
     gc_metrics_t *m = q->service->metrics;
 
-    note_of(q->r)->is_stream = 1;
+    gc_request_note(q->r)->is_stream = 1;
     gc_metrics_count(m, is_resumed ? GC_COUNT_STREAM_RESUMED : GC_COUNT_STREAM_NEW);
     gc_metrics_change(m, GC_GAUGE_IN_FLIGHT, -1);
     gc_metrics_change(m, GC_GAUGE_STREAMS, 1);
@@ -116,7 +114,7 @@ static void end_holding(const gc_note_t *note)
     }
 }
 
-/* One that was refused before it came to us (no access, no Host) is ours, too. */
+/* One that was refused before it came to us is ours, too. */
 static void count_one(const request_rec *r, const gc_note_t *note, int status)
 {
     const gc_service_t *s = note->service ? note->service : gc_service_of(r->server);
@@ -134,19 +132,28 @@ static void count_one(const request_rec *r, const gc_note_t *note, int status)
     }
 }
 
+/* By httpd, before it knew whose it was: an encoded slash, a head that is too long. */
+static int is_refused(const request_rec *r)
+{
+    return r->status >= HTTP_BAD_REQUEST && gc_config_mapping_of(r->server, r->parsed_uri.path);
+}
+
 /* A request that was redirected inside httpd is several in a row, which end as the last one. */
 void gc_count_end(request_rec *r)
 {
+    static const gc_note_t nothing = {0};
     const request_rec *last = r;
 
     while (last->next) {
         last = last->next;
     }
     for (; r; r = r->next) {
-        const gc_note_t *note = note_of(r);
+        const gc_note_t *note = ap_get_module_config(r->request_config, &gemclone_module);
 
         if (note && note->is_ours) {
             count_one(r, note, last->status);
+        } else if (!r->handler && is_refused(r)) {
+            count_one(r, &nothing, last->status);
         }
     }
 }
@@ -243,7 +250,7 @@ int gc_metrics_answer(request_rec *r)
 
     r->allowed |= AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET) {
-        return DECLINED;
+        return HTTP_METHOD_NOT_ALLOWED;
     }
     if (render(r->pool, NULL, &out) != APR_SUCCESS) {
         return HTTP_INTERNAL_SERVER_ERROR;

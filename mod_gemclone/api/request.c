@@ -5,11 +5,25 @@
 
 #include <apr_lib.h>
 #include <apr_strings.h>
+#include <http_config.h>
 #include <string.h>
 
 #include "core/unit.h"
 
+extern module AP_MODULE_DECLARE_DATA gemclone_module;
+
 enum { PAGE = 50, PAGE_MAX = 100, KEY_MAX = 255 };
+
+gc_note_t *gc_request_note(request_rec *r)
+{
+    gc_note_t *note = ap_get_module_config(r->request_config, &gemclone_module);
+
+    if (!note) {
+        note = apr_pcalloc(r->pool, sizeof(*note));
+        ap_set_module_config(r->request_config, &gemclone_module, note);
+    }
+    return note;
+}
 
 const char *gc_request_text(const gc_request_t *q, const char *member)
 {

@@ -74,6 +74,9 @@ typedef struct gc_note_t {
     int is_waiting, is_stream;
 } gc_note_t;
 
+/* A request's; made when it is asked for first. */
+gc_note_t *gc_request_note(request_rec *r);
+
 /* The value of a query's parameter as it stands there, or NULL. */
 const char *gc_request_parameter(const gc_request_t *q, const char *name);
 

@@ -72,7 +72,7 @@ void gc_metrics_add(gc_metrics_t *metrics, gc_count_e what, apr_int64_t more);
 void gc_metrics_change(gc_metrics_t *metrics, gc_gauge_e what, apr_int64_t by);
 void gc_metrics_time(gc_metrics_t *metrics, gc_time_e what, apr_interval_time_t time);
 
-enum { GC_METRICS_ROUTES = 256 };
+enum { GC_METRICS_ROUTES = 160 };
 
 /* A request has ended; route: its row among the labels that gc_metrics_render gets; time < 0: it is
  * not to be among those of requests. */

@@ -88,6 +88,8 @@ void gc_backlog_counts(const gc_backlog_t *backlog, gc_backlog_counts_t *counts)
     counts->tickets = READ(c->tickets);
     counts->freed = READ(c->freed);
     counts->swept = READ(c->swept);
+    counts->events = READ(c->events);
+    counts->failing = READ(c->failing);
 }
 
 apr_status_t gc_backlog_count(gc_backlog_t *backlog, gc_db_t *db, apr_pool_t *pool)
