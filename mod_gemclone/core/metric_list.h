@@ -129,7 +129,7 @@ FAMILY(gauge, "gemclone_gemini_calls_in_flight", "Calls of Gemini that are out."
 HISTOGRAM(CALL_FIRST, "gemclone_gemini_first_token_seconds", slow, "Time from the beginning of a call of Gemini to its first text.")
 FAMILY(counter, "gemclone_gemini_alarms_total", "Answers of Gemini's that refuse a key, region, billing or model: an admin must act.")
     COUNTER(ALARMS, "")
-FAMILY(gauge, "gemclone_gemini_circuits_open", "Keys that a model is not asked with for a while, each counted in each child.")
+FAMILY(gauge, "gemclone_gemini_circuits_open", "Keys that a model is not asked with for a while, and until one prompt has tried it out; of each child.")
     GAUGE(CIRCUITS_OPEN, "")
 FAMILY(counter, "gemclone_gemini_circuit_openings_total", "How often that was begun.")
     COUNTER(CIRCUIT_FAULTS,      "reason=\"faults\"")
