@@ -56,7 +56,7 @@ struct gc_db_t {
     int ceiling; /* at most so many, until… */
     apr_time_t ceiling_until;
     apr_time_t reached;  /* when a statement was answered last; atomic */
-    apr_time_t outdated; /* sessions that began before are of a standby; atomic */
+    apr_time_t outdated; /* sessions that began before are no good any more; atomic */
     apr_time_t down_until;
     int down;    /* the last attempt to connect failed */
     int probing; /* somebody is at another one */
@@ -368,6 +368,13 @@ static int is_read_only(const PGresult *result)
     return strcmp(sqlstate_of(result), "25006") == 0;
 }
 
+/* feature_not_supported: "cached plan must not change result type". What the session has prepared
+ * selects a column that a migration has given another type since. */
+static int is_outgrown(const PGresult *result)
+{
+    return strcmp(sqlstate_of(result), "0A000") == 0;
+}
+
 /* --- A connection on loan ------------------------------------------------- */
 
 /* A little later than Postgres' own: what Postgres ends is known not to have been done. */
@@ -416,10 +423,11 @@ static int is_stale(PGconn *conn)
 }
 
 /* What may not be written to by now may be another server's to write: only a new session finds the
- * one that can be written to, where DBDParams names several, and that this one can be again. So of
- * a session that is refused a write all others of its age are given up as well: one that has them
- * follow one by one would cost each of them a request. Whether it was one of age. */
-static int leave_standby(gc_db_t *db, const gc_db_lease_t *lease)
+ * one that can be written to, where DBDParams names several, and that this one can be again. Nor
+ * will a session ever do with what it has prepared for a schema that has changed. So of a session
+ * that is refused all others of its age are given up as well: one that has them follow one by one
+ * would cost each of them a request. Whether it was one of age. */
+static int renew_sessions(gc_db_t *db, const gc_db_lease_t *lease)
 {
     apr_time_t now = apr_time_now();
 
@@ -648,15 +656,15 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     gc_db_lease_t lease;
     apr_status_t rv = borrow(db, pool, deadline, may_wait, &lease);
     apr_time_t began = apr_time_now();
-    int elsewhere;
+    int renewed;
 
     *retry = FINAL;
     if (rv != APR_SUCCESS) {
         return rv;
     }
     rv = run_on(&lease, statement, params, deadline_of(db), rows);
-    elsewhere =
-        rv == APR_SUCCESS && !succeeded(*rows) && is_read_only(*rows) && leave_standby(db, &lease);
+    renewed = rv == APR_SUCCESS && !succeeded(*rows) && (is_read_only(*rows) || is_outgrown(*rows))
+              && renew_sessions(db, &lease);
     give_back(db, &lease);
     if (rv != APR_SUCCESS) {
         *retry = settle(rv == APR_TIMEUP ? FINAL : AGAIN_TO_READ, statement);
@@ -670,7 +678,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     note_answer(db);
     if (!succeeded(*rows)) {
         rv = outcome_of(*rows, retry);
-        *retry = elsewhere ? AGAIN : settle(*retry, statement);
+        *retry = renewed ? AGAIN : settle(*retry, statement);
         if (*retry == FINAL) {
             log_refusal(db, statement, *rows, rv);
         }

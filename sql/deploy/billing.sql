@@ -9,6 +9,7 @@
 -- No card, name or address of a customer is kept, but for what is in the raw events.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Whom Stripe knows as what. A user has one customer; rows stay when the user goes.
 CREATE TABLE gemclone.customers (

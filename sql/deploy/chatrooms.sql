@@ -1,6 +1,7 @@
 -- Deploy mod_gemclone:chatrooms to pg
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.chatrooms (
     id            uuid        PRIMARY KEY DEFAULT gen_random_uuid(),

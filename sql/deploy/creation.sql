@@ -3,6 +3,7 @@
 -- the fingerprint of its request.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Opens an account. outcome: 'created'; 'taken': the number has one; 'replayed', 'key_reused': it has
 -- one that was made, or that made something, under this key. The key is the account's own, since

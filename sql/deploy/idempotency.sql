@@ -3,6 +3,7 @@
 -- again gets the same answer. The fingerprint is a hash of route and body.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.idempotency (
     user_id     uuid        NOT NULL REFERENCES gemclone.users ON DELETE CASCADE,

@@ -3,6 +3,7 @@
 -- that Gemini is to see.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Jobs of a site whose lease ended before p_before wait again, at most p_most of them. Their
 -- processes were not heard of again, which is counted: a job may be what killed them. A

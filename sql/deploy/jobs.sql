@@ -13,6 +13,7 @@
 -- sends a thousand prompts goes on beside the others, and nobody waits for ever.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.jobs (
     room_id    uuid        NOT NULL,

@@ -3,6 +3,7 @@
 -- Here and not in Redis, since these limits protect accounts and money.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.limits (
     kind        text        NOT NULL,

@@ -4,6 +4,7 @@
 -- so a reader that pages by id misses nothing.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Exact in a browser's numbers.
 CREATE SEQUENCE gemclone.message_id MAXVALUE 9007199254740991;

@@ -19,6 +19,7 @@
 -- keys, then usage. Nobody waits in a circle.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE FUNCTION gemclone.messages_send(
     p_users uuid[], p_rooms uuid[], p_contents text[], p_tokens integer[], p_keys text[],

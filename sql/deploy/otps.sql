@@ -5,6 +5,7 @@
 -- done here, a clock could tell.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.otps (
     e164       text        NOT NULL,

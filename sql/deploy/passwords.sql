@@ -3,6 +3,7 @@
 -- two statements: the first counts the try and reads the hash, the second stores what comes of it.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Counts a try, of an account by its number or its id, and tells the hash to try. A subject that is
 -- NULL stands for the account's number. refused: the limit that is used up, until `ends`.

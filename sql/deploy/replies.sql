@@ -3,6 +3,7 @@
 -- another one in its place.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Stops a reply. outcome:
 --   'cancelled'  it has ended now: no process had it

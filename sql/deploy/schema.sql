@@ -3,6 +3,7 @@
 -- later changes grant it; it owns nothing and can create nothing.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE SCHEMA gemclone;
 

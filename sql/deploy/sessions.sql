@@ -6,6 +6,7 @@
 -- is remembered for a moment: of two tabs that come with it together both get the same successor.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.sessions (
     id            uuid        PRIMARY KEY,

@@ -2,6 +2,7 @@
 -- What is past goes, and what was forgotten is taken up again.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 -- Removes at most p_most rows of each kind that are past, and mends the queue. One
 -- process at a time, on whatever host: no row tells that another one is at it.

@@ -3,6 +3,7 @@
 -- Only a hash is kept.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.tickets (
     hash       bytea       PRIMARY KEY,

@@ -2,6 +2,7 @@
 -- Prompts and tokens of a user and UTC day: what the quota is charged on.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.usage (
     user_id       uuid    NOT NULL REFERENCES gemclone.users ON DELETE CASCADE,

@@ -2,6 +2,7 @@
 -- Accounts, one a phone number.
 
 BEGIN;
+SET LOCAL lock_timeout = '1s';
 
 CREATE TABLE gemclone.users (
     id            uuid        PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -78,6 +78,7 @@ verdict 'each change of the schema can be deployed, reverted and verified' "$(
             [ -f "sql/$step/$change.sql" ] || echo "sql/$step/$change.sql is missing"
         done
     done)"
+verdict 'each change of the schema waits for no lock for long' "$(grep -LE "^SET (LOCAL )?lock_timeout = '1s';$" sql/deploy/*.sql)"
 verdict 'each file of code begins with its licence' "$(find $source t dev .ci -type f \
     \( -name '*.[ch]' -o -name '*.p[lm]' -o -name '*.t' -o -path dev -o -path .ci/run \) \
     ! -path '*/node_modules/*' 2> /dev/null | while read -r file; do

@@ -1236,6 +1236,21 @@ static void test_read_only_for_long(void **state)
     forget_logged();
 }
 
+/* What was prepared for a schema that has changed since is prepared anew, by another session. */
+static void test_outgrown(void **state)
+{
+    int before;
+
+    (void)state;
+    assert_int_equal(run(), APR_SUCCESS);
+    apr_sleep(MS(RENEW_MS + 50));
+    before = seen(&backend.connected);
+    SCRIPT("E0A000", "CSELECT 0");
+    assert_int_equal(run(), APR_SUCCESS);
+    assert_int_equal(seen(&backend.connected), before + 1);
+    check_logged("");
+}
+
 /* --- The frame --------------------------------------------------------------- */
 
 static int setup(void **state)
@@ -1311,6 +1326,7 @@ int main(void)
         DB_TEST(test_bound_of_waiting),
         DB_TEST(test_read_only),
         DB_TEST(test_read_only_for_long),
+        DB_TEST(test_outgrown),
         DB_TEST(test_one_opens),
         DB_TEST(test_bound_of_opening),
         DB_TEST(test_one_looks),

@@ -16,6 +16,7 @@ has [qw(dir sockets process)];
 has fsync    => 1;
 has daemon   => 0;
 has settings => sub { {} };
+has sql      => sub { top->child('sql') };    # the migrations
 has database => 'gemclone';
 has owner    => 'postgres';    # the superuser, who migrates
 has role     => 'gemclone';    # whom the module connects as: it can do no DDL
@@ -66,7 +67,7 @@ sub sqitch ($self, @arguments) {
         SQITCH_SYSTEM_CONFIG => '/dev/null', SQITCH_FULLNAME => 'Gemclone', SQITCH_EMAIL => 'gemclone@localhost',
         TZ => 'UTC');
     my ($command, @rest) = @arguments;
-    my @command = (program('sqitch'), '--chdir', top->child('sql'), $command, '--target',
+    my @command = (program('sqitch'), '--chdir', $self->sql, $command, '--target',
         'db:pg:' . $self->database, @rest);
     open my $out, '-|', _quoted(@command) . ' 2>&1' or die "sqitch: $!\n";
     my $printed = do { local $/; <$out> } // '';
