@@ -614,7 +614,8 @@ int gc_config_is_mapped(const server_rec *server)
         APR_OFFSETOF(gc_config_t, field), kind, least, most                                        \
     }
 
-const command_rec gc_directives[] = {AP_INIT_FLAG("GemcloneEngine", set_engine, NULL, ACCESS_CONF,
+const command_rec gc_directives[] = {AP_INIT_FLAG("GemcloneEngine", set_engine, NULL,
+                                                  RSRC_CONF | ACCESS_CONF,
                                                   "whether the API is mapped on this location"),
 #define FLAG(field, name, value, text)                                                             \
     AP_INIT_FLAG(name, set_flag, SLOT(field, KIND_FLAG, 0, 1), RSRC_CONF, text),

@@ -21,6 +21,7 @@
 #include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <unixd.h>
 
 #include "config.h"
 #include "core/code.h"
@@ -29,11 +30,17 @@
 #include "core/token.h"
 #include "core/unit.h"
 #include "service.h"
+#include "store/db.h"
 
 APLOG_USE_MODULE(gemclone);
 
 /* mod_dbd's own default of DBDMax. */
 #define DBD_MAX 10
+
+/* What libpq does not suffer on a file of passwords. */
+#define OTHERS                                                                                     \
+    (APR_FPROT_GREAD | APR_FPROT_GWRITE | APR_FPROT_GEXECUTE | APR_FPROT_WREAD | APR_FPROT_WWRITE  \
+     | APR_FPROT_WEXECUTE)
 
 enum { OTP_KEY_MIN = 16, SECRET_MAX = 65536 };
 
@@ -587,6 +594,49 @@ static void check_redis(check_t *check)
     }
 }
 
+/* libpq makes little of a file of passwords that it cannot use, and Postgres may do without one. */
+static void check_passfile(check_t *check, const char *path)
+{
+    apr_finfo_t info;
+    apr_status_t rv =
+        apr_stat(&info, path, APR_FINFO_PROT | APR_FINFO_TYPE | APR_FINFO_USER, check->pool);
+
+    if (rv != APR_SUCCESS || info.filetype != APR_REG) {
+        warning(check, "DBDParams", "there is no file %s: make it, or mend the path of passfile",
+                path);
+    } else if (info.protection & OTHERS) {
+        warning(check, "DBDParams",
+                "%s can be read by others, and is not used for that: chmod 600 %s", path, path);
+    } else if (geteuid() == 0 && info.user != ap_unixd_config.user_id) {
+        warning(check, "DBDParams",
+                "%s is another user's than the one that httpd's children run as, who connect: chown"
+                " it to %s",
+                path, ap_unixd_config.user_name);
+    }
+}
+
+/* The string that mod_dbd hands to libpq. */
+static void check_params(check_t *check, const ap_directive_t *params)
+{
+    const char *args = params->args;
+    gc_db_target_t target = gc_db_target(check->pool, ap_getword_conf(check->pool, &args));
+
+    if (target.fault) {
+        fault(check, "DBDParams",
+              "%s; write \"host=... dbname=... user=gemclone connect_timeout=2\"",
+              apr_strtok(apr_pstrdup(check->pool, target.fault), "\n", &(char *){NULL}));
+        return;
+    }
+    if (!target.connect_timeout) {
+        warning(check, "DBDParams",
+                "without connect_timeout a server that does not answer holds up requests for"
+                " minutes; add connect_timeout=2");
+    }
+    if (target.passfile) {
+        check_passfile(check, target.passfile);
+    }
+}
+
 /* mod_dbd's settings are its own: what it was told is read from the configuration. */
 static void check_database(check_t *check)
 {
@@ -609,11 +659,8 @@ static void check_database(check_t *check)
     if (!params) {
         fault(check, "DBDParams",
               "missing; write DBDParams \"host=... dbname=... user=gemclone connect_timeout=2\"");
-    }
-    if (params && !strstr(params->args, "connect_timeout")) {
-        warning(check, "DBDParams",
-                "without connect_timeout a server that does not answer holds up requests for"
-                " minutes; add connect_timeout=2");
+    } else {
+        check_params(check, params);
     }
     if (most && gc_unit_integer(most->args, &max) != APR_SUCCESS) {
         return; /* mod_dbd tells */

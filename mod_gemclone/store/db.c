@@ -84,6 +84,31 @@ const char *gc_sql_text(gc_sql_e statement)
     return statements[statement].text;
 }
 
+static const char *option_of(apr_pool_t *pool, const PQconninfoOption *option, const char *name)
+{
+    while (option->keyword && strcmp(option->keyword, name) != 0) {
+        option++;
+    }
+    return apr_pstrdup(pool, option->keyword ? option->val : NULL);
+}
+
+gc_db_target_t gc_db_target(apr_pool_t *pool, const char *conninfo)
+{
+    gc_db_target_t target = {NULL, NULL, NULL};
+    char *error = NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, &error);
+
+    if (options) {
+        target.connect_timeout = option_of(pool, options, "connect_timeout");
+        target.passfile = option_of(pool, options, "passfile");
+        PQconninfoFree(options);
+    } else {
+        target.fault = error ? apr_pstrdup(pool, error) : "no memory";
+        PQfreemem(error);
+    }
+    return target;
+}
+
 apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options, gc_db_t **db)
 {
     gc_db_t *d = apr_pcalloc(pool, sizeof(*d));

@@ -56,6 +56,15 @@ typedef struct gc_db_options_t {
 
 typedef struct gc_db_t gc_db_t;
 
+/* What a connection string of libpq's says, out of the pool; NULL: nothing. Uses no network. */
+typedef struct gc_db_target_t {
+    const char *fault; /* the string is none, in libpq's words */
+    const char *connect_timeout;
+    const char *passfile;
+} gc_db_target_t;
+
+gc_db_target_t gc_db_target(apr_pool_t *pool, const char *conninfo);
+
 /* Opens nothing yet. Lives as long as the pool. */
 GC_MUST_CHECK apr_status_t gc_db_create(apr_pool_t *pool, const gc_db_options_t *options,
                                         gc_db_t **db);

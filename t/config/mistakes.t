@@ -386,6 +386,20 @@ subtest 'the database' => sub {
     ($status, $said) = check(['DBDParams "host=/nowhere"']);
     is $status, 0, 'connections without a bound on connecting are taken';
     like $said, qr/GEM0007: DBDParams .*connect_timeout=2/, 'with a warning';
+    fault_ok "the connection string $_->[0]", ["DBDParams \"$_->[0]\""], $_->[1], qr/write "host=/
+        for ['host=/nowhere gemclone', qr/missing "=" after "gemclone"/], ['hots=/nowhere', qr/invalid connection option "hots"/];
+    my $passfile = sub ($what, $mend) {
+        ($status, $said) = check(["DBDParams \"host=/nowhere connect_timeout=2 passfile=$dir/pgpass\""]);
+        is $status, 0, "a file of passwords $what is let pass";
+        like $said, qr/GEM0007: DBDParams \(\S+:\d+\): .*$mend/, 'with a warning';
+    };
+    $passfile->('that is not there', qr/there is no file \Q$dir\E\/pgpass: make it/);
+    secret_file("$dir/pgpass", 'x');
+    chmod 0640, "$dir/pgpass";
+    $passfile->('that others can read', qr/chmod 600 \Q$dir\E\/pgpass/);
+    chmod 0600, "$dir/pgpass";
+    (undef, $said) = check(["DBDParams \"host=/nowhere connect_timeout=2 passfile=$dir/pgpass\""]);
+    unlike $said, qr/DBDParams/, 'of one that is right nothing is said';
     my $apache = Gemclone::Apache->new(dir => "$dir", values => {DBDPARAMS => 'x', REDIS => '', GEMINI => 'http://x'},
         writer => sub ($apache) {
             my $file = $apache->configure;
@@ -400,7 +414,7 @@ subtest 'the database' => sub {
 subtest 'places' => sub {
     my $engine_ok = sub ($what, @lines) {
         my ($status, $said) = check(\@lines);
-        ok $status && $said =~ /GemcloneEngine/ && $said =~ /line \d+ of /, $what or diag $said;
+        ok $status && $said =~ /GemcloneEngine belongs into a <Location "\/path">/ && $said =~ /line \d+ of /, $what or diag $said;
     };
     $engine_ok->('GemcloneEngine in the server', 'GemcloneEngine On');
     $engine_ok->("GemcloneEngine in <$_->[0]>", "<$_->[0]>", 'GemcloneEngine On', "</$_->[1]>")

@@ -9,7 +9,7 @@ use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
 
 my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench,
-    chaos => \&_chaos, fuzz => \&_fuzz, analyze => \&_analyze);
+    chaos => \&_chaos, fuzz => \&_fuzz, analyze => \&_analyze, package => \&_package);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
 
 # Returns the exit status.
@@ -60,9 +60,16 @@ sub _demo (@arguments) {
 sub _check (@arguments) {
     require Gemclone::Suite;
     my %wants = map { $_ => 1 } @arguments;
-    my @prove = grep { $_ ne '--referee' && $_ ne '--browser' } @arguments;
-    return Gemclone::Suite->new(referee => $wants{'--referee'} // 0,
-        browser => $wants{'--browser'} // 0)->run(@prove);
+    my @prove = grep { !/^--(?:referee|browser|package)$/ } @arguments;
+    return Gemclone::Suite->new(map { $_ => $wants{"--$_"} // 0 } qw(referee browser package))->run(@prove);
+}
+
+sub _package (@arguments) {
+    require Gemclone::Package;
+    die "package takes no arguments\n" if @arguments;
+    print STDERR 'dev: building and checking, for a minute or two; the log is ', Gemclone::Package->log, "\n";
+    say for (Gemclone::Package->build)[0];
+    return 0;
 }
 
 sub _bench (@arguments) {

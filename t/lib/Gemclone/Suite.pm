@@ -11,9 +11,10 @@ use Gemclone::Secrets;
 use Gemclone::Stack;
 use Mojo::File qw(path);
 
-# Tests that need more than Debian's usual packages: of the directories t/referee and t/browser.
+# Tests that need more than Debian's usual packages: of the directories t/referee, t/browser and t/package.
 has referee => 0;
 has browser => 0;
+has package => 0;
 
 # Returns the exit status. Where the arguments of prove name tests, only these are run.
 sub run ($self, @prove_arguments) {
@@ -51,8 +52,7 @@ sub _make_check ($self) {
 sub _tests ($self) {
     my @found;
     my $look = sub {
-        $File::Find::prune = 1 if -d && (/^(?:node_modules|guards)$/ || $_ eq 'referee' && !$self->referee
-            || $_ eq 'browser' && !$self->browser);
+        $File::Find::prune = 1 if -d && (/^(?:node_modules|guards)$/ || /^(?:referee|browser|package)$/ && !$self->$_);
         push @found, $File::Find::name if /\.t$/ && -f;
     };
     File::Find::find($look, 't');
