@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Migrations deploy while the server serves. What future ones may do (README, Upgrades) costs no request; where a part of
+# Migrations deploy while the server serves. What future ones may do (doc/howto/upgrade.md) costs no request; where a part of
 # the schema is missing, requests get 503 and never anything worse, and all is well once it is there.
 # Keeps the machine busy: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
@@ -63,7 +63,7 @@ sub tables () {
     return @{$dbh->selectcol_arrayref(q{SELECT tablename FROM pg_tables WHERE schemaname = 'gemclone' ORDER BY 1})};
 }
 
-# A change that gave up for a lock is deployed again, as the README has it.
+# A change that gave up for a lock is deployed again, as doc/howto/upgrade.md has it.
 sub deploy ($change) {
     for my $try (1 .. TRIES) {
         return if eval { $postgres->sqitch('deploy', '--to', $change); 1 };
