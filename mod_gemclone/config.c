@@ -518,6 +518,24 @@ static const char *set_redis_timeout(cmd_parms *cmd, void *location, const char 
     return wrong;
 }
 
+int gc_config_tier(const char *name)
+{
+    return strcmp(name, "basic") == 0 ? 0 : strcmp(name, "pro") == 0 ? 1 : -1;
+}
+
+int gc_config_tracing(const char *text)
+{
+    static const char *const names[] = {[GC_TRACING_OFF] = "off",
+                                        [GC_TRACING_ACCEPT] = "accept",
+                                        [GC_TRACING_GENERATE] = "generate"};
+    int i = GC_TRACING_GENERATE;
+
+    while (i >= 0 && strcasecmp(text, names[i]) != 0) {
+        i--;
+    }
+    return i;
+}
+
 int gc_config_is_none(const char *text)
 {
     return !text || strcasecmp(text, "none") == 0;

@@ -102,6 +102,18 @@ int gc_config_is_mapped(const server_rec *server);
  * and the mend. OK or HTTP_INTERNAL_SERVER_ERROR. */
 int gc_config_check(apr_pool_t *pool, server_rec *main);
 
+/* What AuthType says to have access tokens looked at, and Require to have tiers. */
+#define GC_AUTH_TYPE "Gemclone"
+#define GC_REQUIRE_TIER "gemclone-tier"
+
+/* The tiers by number, from 0; -1: it is none. */
+int gc_config_tier(const char *name);
+#define GC_TIERS_ARE "the tiers are basic and pro"
+
+/* GemcloneTraceParent's value; -1: it is none. */
+typedef enum { GC_TRACING_OFF, GC_TRACING_ACCEPT, GC_TRACING_GENERATE } gc_tracing_e;
+int gc_config_tracing(const char *text);
+
 /* The fixed code of a number that GemcloneOTPTestNumber names and whose last day is not over; or
  * NULL. */
 const char *gc_config_test_code(const gc_config_t *config, const char *e164, apr_time_t now);

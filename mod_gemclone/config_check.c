@@ -687,6 +687,10 @@ static void check_work(check_t *check)
             check, "GemcloneLease",
             "less than twice GemcloneDatabaseTimeout: one slow statement may cost a process its jobs");
     }
+    if (gc_config_tracing(c->trace_parent) < 0) {
+        fault(check, "GemcloneTraceParent", "'%s' is not known; write Off, Accept or Generate",
+              c->trace_parent);
+    }
     if (strlen(c->site) > 64) {
         fault(check, "GemcloneSite", "longer than 64 characters");
     }

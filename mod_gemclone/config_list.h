@@ -100,6 +100,10 @@ SIZE    (max_unstored, "GemcloneMaxUnstored", GC_KIB(65536), 0, GC_KIB(67108864)
 DURATION(drain_timeout, "GemcloneDrainTimeout", GC_SEC(10), 0, GC_MIN(60),
          "how long running replies may go on when a child stops")
 
+/* Tracing */
+TEXT    (trace_parent, "GemcloneTraceParent", "Accept",
+         "what is done with a request's traceparent: off, accept, or generate where there is none")
+
 /* Streams of events */
 INTEGER (max_streams, "GemcloneMaxStreams", 1000, 0, 1000000, "streams that a child holds open at once")
 INTEGER (blocking_streams, "GemcloneBlockingStreams", 16, 0, 100000,

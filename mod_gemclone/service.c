@@ -367,6 +367,7 @@ static gc_service_t *make_service(apr_pool_t *pool, server_rec *server, const gc
 
     s->server = server;
     s->config = config;
+    s->tracing = gc_config_tracing(config->trace_parent);
     s->log = (gc_log_t){log_enabled, log_write, server};
     s->metrics = db.metrics;
     s->quota = (gc_quota_t){quota_of(config, "basic", 5), quota_of(config, "pro", -1)};

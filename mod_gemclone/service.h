@@ -49,6 +49,7 @@ typedef struct gc_service_t {
     const gc_sms_settings_t *sms; /* or NULL: there is no gateway */
     int delivers;                 /* codes are brought somewhere: to the gateway, or into a file */
     gc_token_ring_t ring;
+    gc_tracing_e tracing;
     const char *jwks; /* JSON: the public halves of its keys */
     gc_hash_t otp_key, refresh_key, delivery_key;
     apr_time_t swept, told_late; /* the sweeper's */

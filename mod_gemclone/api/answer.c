@@ -164,8 +164,8 @@ int gc_answer_failure(gc_request_t *q, apr_status_t rv)
     case GC_ESCHEMA:
         return gc_answer_error(q, HTTP_SERVICE_UNAVAILABLE, "The service is not set up yet.");
     default:
-        gc_log(&q->service->log, GEM0501, "route %s: status %d", q->route ? q->route->name : "none",
-               rv);
+        gc_log(&q->service->log, GEM0501, "route %s: status %d%s%s",
+               q->route ? q->route->name : "none", rv, *q->trace.id ? ", trace " : "", q->trace.id);
         return gc_answer_error(q, HTTP_INTERNAL_SERVER_ERROR, "Something went wrong on our side.");
     }
 }

@@ -14,7 +14,8 @@ extern module AP_MODULE_DECLARE_DATA gemclone_module;
 /* What a page may send, and what it may read, beside what every page may. Never what it asks for:
  * the lists are what routes read and answers have. */
 #define REQUEST_HEADERS                                                                            \
-    "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID"
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, "         \
+    "traceparent"
 #define ANSWER_HEADERS                                                                             \
     "Content-Disposition, ETag, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate"
 

@@ -248,6 +248,22 @@ static int check_body(gc_request_t *q)
     return GO_ON;
 }
 
+/* A header that is no good counts for none, as the specification has it. */
+static void note_trace(gc_request_t *q)
+{
+    const char *header = q->service->tracing == GC_TRACING_OFF
+                             ? NULL
+                             : apr_table_get(q->r->headers_in, "traceparent");
+
+    if (!header || gc_trace_parse(&q->trace, header) != APR_SUCCESS) {
+        if (q->service->tracing != GC_TRACING_GENERATE) {
+            return;
+        }
+        gc_trace_begin(&q->trace);
+    }
+    apr_table_setn(q->r->subprocess_env, "GEMCLONE_TRACE", q->trace.id);
+}
+
 int gc_dispatch(request_rec *r)
 {
     static int (*const steps[])(gc_request_t *) = {check_token, check_body};
@@ -264,6 +280,7 @@ int gc_dispatch(request_rec *r)
     if (!q->service) {
         return HTTP_SERVICE_UNAVAILABLE;
     }
+    note_trace(q);
     rv = find_route(q, *path ? path : "/");
     gc_count_begin(q);
     if (!q->route) {

@@ -31,7 +31,8 @@ int gc_handle_message_send(gc_request_t *q)
     gc_prompt_t prompt = {.user = &q->token.user,
                           .room = &q->room,
                           .content = gc_request_text(q, "content"),
-                          .key = &key};
+                          .key = &key,
+                          .trace = &q->trace};
     gc_sent_t sent;
     apr_status_t rv;
     int refused;

@@ -73,7 +73,8 @@ int gc_handle_message_cancel(gc_request_t *q)
 int gc_handle_message_regenerate(gc_request_t *q)
 {
     gc_key_t key;
-    gc_prompt_t prompt = {.user = &q->token.user, .room = &q->room, .content = "", .key = &key};
+    gc_prompt_t prompt = {
+        .user = &q->token.user, .room = &q->room, .content = "", .key = &key, .trace = &q->trace};
     gc_sent_t sent;
     json_t *accepted = NULL;
     apr_status_t rv;

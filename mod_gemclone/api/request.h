@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/rule.h"
 #include "core/token.h"
+#include "core/trace.h"
 #include "service.h"
 #include "www/www.h"
 
@@ -29,6 +30,7 @@ typedef struct gc_request_t {
     apr_pool_t *pool; /* the request's, or one that goes before it, when a stream begins */
     gc_service_t *service;
     const gc_route_t *route;
+    gc_trace_t trace;          /* that it belongs to, or none */
     gc_token_t token;          /* of GC_FOR_USERS and GC_FOR_RESETS */
     gc_uuid_t room;            /* {room} of the pattern */
     gc_uuid_t session;         /* {session} of the pattern */

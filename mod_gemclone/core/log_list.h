@@ -40,7 +40,7 @@ X(GEM0301, WARNING, "Redis cannot be reached, or answers with errors; work goes 
 X(GEM0302, WARNING, "Redis is used again")
 
 /* Replies */
-X(GEM0401, INFO,    "a reply has ended")
+X(GEM0401, INFO,    "a reply has ended: with its model, its time, its tokens and, where it has one, its trace")
 X(GEM0402, INFO,    "a reply is tried again")
 X(GEM0403, ERR,     "Gemini refuses this key, region or billing; no reply can be generated until it is mended")
 X(GEM0404, INFO,    "a try is void: the job is another process's by now, or was deleted")
@@ -55,6 +55,7 @@ X(GEM0412, ERR,     "a reply has killed the processes that tried it; it fails as
 X(GEM0413, WARNING, "jobs are due for longer than a minute: nobody takes them, or not enough")
 X(GEM0414, INFO,    "a sweep has removed what is past, or taken up what was forgotten")
 X(GEM0415, WARNING, "more replies are owed than GemcloneMaxBacklog; prompts are refused")
+X(GEM0416, DEBUG,   "Gemini is asked for a reply")
 
 /* Streams */
 X(GEM0601, NOTICE,  "how streams of events are served by this MPM")

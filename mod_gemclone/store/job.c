@@ -7,6 +7,8 @@
 
 static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
 {
+    const char *trace;
+
     job->ref.reply = gc_db_int(rows, row, 0, 0);
     job->ref.room = gc_db_uuid(rows, row, 1);
     job->user = gc_db_uuid(rows, row, 2);
@@ -21,6 +23,8 @@ static void read_job(const gc_db_result_t *rows, int row, gc_job_t *job)
     job->content = gc_db_text(rows, row, 11);
     job->tokens = (int)gc_db_int(rows, row, 12, 0);
     job->cancelled = gc_db_bool(rows, row, 13);
+    trace = gc_db_text(rows, row, 14);
+    (void)!gc_trace_parse(&job->trace, trace ? trace : "");
 }
 
 apr_status_t gc_job_claim(gc_db_t *db, apr_pool_t *pool, const char *site, const char *worker,

@@ -7,6 +7,7 @@
 
 #include <apr_tables.h>
 
+#include "core/trace.h"
 #include "db.h"
 
 /* A job as a process has it. */
@@ -28,6 +29,7 @@ typedef struct gc_job_t {
     const char *content;       /* the prompt's text */
     int tokens;                /* what the prompt weighs */
     int cancelled;             /* nothing is to be generated, only the end to be stored */
+    gc_trace_t trace;          /* where it was asked for, or none */
 } gc_job_t;
 
 /* A turn that went before: what was said and what was answered. */

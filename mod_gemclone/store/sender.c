@@ -39,9 +39,20 @@ struct gc_sender_t {
 
 /* --- One statement ------------------------------------------------------- */
 
+/* Where it was asked for, or NULL. */
+static const char *print_trace(const gc_prompt_t *prompt, char text[GC_TRACE_TEXT + 1])
+{
+    if (!prompt->trace || !*prompt->trace->id) {
+        return NULL;
+    }
+    gc_trace_print(prompt->trace, text);
+    return text;
+}
+
 static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const *group, int count)
 {
-    gc_db_array_t users, rooms, contents, tokens, keys, fingerprints;
+    gc_db_array_t users, rooms, contents, tokens, keys, fingerprints, traces;
+    char trace[GC_TRACE_TEXT + 1];
     int i;
 
     gc_db_array_begin(&users, pool, GC_DB_UUID);
@@ -50,6 +61,7 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
     gc_db_array_begin(&tokens, pool, GC_DB_INT4);
     gc_db_array_begin(&keys, pool, GC_DB_TEXT);
     gc_db_array_begin(&fingerprints, pool, GC_DB_BYTEA);
+    gc_db_array_begin(&traces, pool, GC_DB_TEXT);
     for (i = 0; i < count; i++) {
         const gc_prompt_t *p = group[i]->prompt;
 
@@ -60,6 +72,7 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
         gc_db_array_add(&keys, p->key->text, p->key->text ? strlen(p->key->text) : 0);
         gc_db_array_add(&fingerprints, p->key->text ? p->key->fingerprint.bytes : NULL,
                         GC_HASH_BYTES);
+        gc_db_array_add(&traces, print_trace(p, trace), GC_TRACE_TEXT);
     }
     gc_db_array_end(&users, params);
     gc_db_array_end(&rooms, params);
@@ -67,6 +80,7 @@ static void add_prompts(gc_db_params_t *params, apr_pool_t *pool, entry_t *const
     gc_db_array_end(&tokens, params);
     gc_db_array_end(&keys, params);
     gc_db_array_end(&fingerprints, params);
+    gc_db_array_end(&traces, params);
 }
 
 /* In the order of gc_sent_e. */
@@ -266,6 +280,7 @@ apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool, const gc_prom
 apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool, const gc_prompt_t *prompt,
                                   apr_int64_t reply, gc_sent_t *sent)
 {
+    char trace[GC_TRACE_TEXT + 1];
     gc_db_params_t params = {0};
     gc_db_result_t *rows;
     apr_status_t rv;
@@ -274,6 +289,7 @@ apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool, const g
     gc_db_add_uuid(&params, prompt->room);
     gc_db_add_int(&params, reply);
     gc_key_add(&params, prompt->key);
+    gc_db_add_text(&params, print_trace(prompt, trace));
     gc_db_add_text(&params, sender->options.site);
     gc_db_add_int_or_null(&params, sender->options.quota.basic);
     gc_db_add_int_or_null(&params, sender->options.quota.pro);

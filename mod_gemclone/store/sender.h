@@ -11,6 +11,7 @@
 #ifndef GC_SENDER_H
 #define GC_SENDER_H
 
+#include "core/trace.h"
 #include "db.h"
 #include "key.h"
 
@@ -24,6 +25,7 @@ typedef struct gc_prompt_t {
     const char *content;
     int tokens; /* estimated */
     const gc_key_t *key;
+    const gc_trace_t *trace; /* where it was asked for; or NULL */
 } gc_prompt_t;
 
 typedef enum {
@@ -64,7 +66,7 @@ GC_MUST_CHECK apr_status_t gc_sender_send(gc_sender_t *sender, apr_pool_t *pool,
                                           const gc_prompt_t *prompt, gc_sent_t *sent);
 
 /* Has another reply generated in the place of a room's last one. Of the prompt only user,
- * room and key count; sent->message is the id of the one that is answered anew. */
+ * room, key and trace count; sent->message is the id of the one that is answered anew. */
 GC_MUST_CHECK apr_status_t gc_sender_regenerate(gc_sender_t *sender, apr_pool_t *pool,
                                                 const gc_prompt_t *prompt, apr_int64_t reply,
                                                 gc_sent_t *sent);

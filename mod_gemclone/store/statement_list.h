@@ -104,7 +104,7 @@ WRITE(CHATROOM_DELETE,
   "m.cached_tokens, m.thought_tokens, m.created_at, m.finished_at, m.fence, m.superseded "
 WRITE(MESSAGES_SEND,
   "SELECT n, outcome, message_id, reply_id, sent_at, prompts_used, prompts_limit "
-  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+  "FROM gemclone.messages_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
 READ(MESSAGE_LIST,
   GC_SQL_MESSAGE
   "FROM gemclone.chatrooms r LEFT JOIN gemclone.messages m ON m.room_id = r.id AND NOT m.superseded "
@@ -135,7 +135,7 @@ READ(REPLIES_ENDED,
 WRITE(REPLY_CANCEL, "SELECT outcome, status, next_due FROM gemclone.reply_cancel($1, $2, $3)")
 WRITE(REPLY_REGENERATE,
   "SELECT outcome, prompt_id, reply_id, sent_at, prompts_used, prompts_limit "
-  "FROM gemclone.reply_regenerate($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+  "FROM gemclone.reply_regenerate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
 /* ticket.c */
 WRITE(TICKET_ISSUE,
@@ -150,7 +150,8 @@ WRITE(TICKET_TAKE,
 /* job.c */
 WRITE(JOB_CLAIM,
   "SELECT reply_id, room_id, user_id, prompt_id, fence, tries, lost, fallback, "
-  "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens, cancelled "
+  "(extract(epoch FROM age) * 1000000)::bigint, model, system_prompt, prompt, prompt_tokens, cancelled, "
+  "traceparent "
   "FROM gemclone.job_claim($1, $2, $3, $4, $5)")
 READ(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
 WRITE(JOB_RENEW, "SELECT gemclone.job_renew($1, $2, $3, $4)")

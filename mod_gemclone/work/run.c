@@ -131,8 +131,8 @@ static int keep(gc_run_t *run)
     w->kept += bytes;
     w->unstored++;
     gc_metrics_change(metrics_of(run), GC_GAUGE_UNSTORED, 1);
-    gc_log(w->options.log, GEM0405, "reply %" APR_INT64_T_FMT ": cannot be stored yet",
-           run->job.ref.reply);
+    gc_log(w->options.log, GEM0405, "reply %" APR_INT64_T_FMT ": cannot be stored yet%s",
+           run->job.ref.reply, run->trace);
     return 1;
 }
 
@@ -152,8 +152,8 @@ static int store_later(gc_run_t *run)
         return 1;
     }
     if (!keep(run)) {
-        gc_log(w->options.log, GEM0406, "reply %" APR_INT64_T_FMT ": given up to another try",
-               run->job.ref.reply);
+        gc_log(w->options.log, GEM0406, "reply %" APR_INT64_T_FMT ": given up to another try%s",
+               run->job.ref.reply, run->trace);
         return 0;
     }
     event_base_once(gc_loop_base(w->loop), -1, EV_TIMEOUT, store_again_cb, run, &pause);
@@ -164,24 +164,28 @@ static void log_end(const gc_run_t *run)
 {
     const gc_worker_options_t *o = &run->worker->options;
     const gc_gemini_outcome_t *outcome = run->outcome;
+    const char *model = run->model ? run->model : "none"; /* it was over before one was chosen */
     int ms = (int)((apr_time_now() - run->started) / 1000);
 
     if (run->stored == GC_ENOENT) {
-        gc_log(o->log, GEM0404, "reply %" APR_INT64_T_FMT ": fence %" APR_INT64_T_FMT " is past",
-               run->job.ref.reply, run->job.ref.fence);
+        gc_log(o->log, GEM0404, "reply %" APR_INT64_T_FMT ": fence %" APR_INT64_T_FMT " is past%s",
+               run->job.ref.reply, run->job.ref.fence, run->trace);
     } else if (outcome && run->decision.again) {
-        gc_log(o->log, GEM0402, "reply %" APR_INT64_T_FMT ": try %d: %s %s; again in %d ms%s",
-               run->job.ref.reply, run->job.tries, outcome->detail, outcome->error_code,
+        gc_log(o->log, GEM0402,
+               "reply %" APR_INT64_T_FMT ": try %d: %s %s, model %s, %d ms; again in %d ms%s%s",
+               run->job.ref.reply, run->job.tries, outcome->detail, outcome->error_code, model, ms,
                (int)(run->decision.delay.delay / 1000),
-               run->decision.delay.fallback ? " with the fallback model" : "");
+               run->decision.delay.fallback ? " with the fallback model" : "", run->trace);
     } else if (outcome && outcome->verdict == GC_GEMINI_FAILED) {
-        gc_log(o->log, GEM0409, "reply %" APR_INT64_T_FMT ": failed after %d tries: %s: %s %s",
+        gc_log(o->log, GEM0409,
+               "reply %" APR_INT64_T_FMT ": failed after %d tries: %s: %s %s, model %s, %d ms%s",
                run->job.ref.reply, run->job.tries, gc_gemini_error_name(outcome->error),
-               outcome->detail, outcome->error_code);
+               outcome->detail, outcome->error_code, model, ms, run->trace);
     } else if (outcome) {
-        gc_log(o->log, GEM0401, "reply %" APR_INT64_T_FMT ": %s, try %d, %d ms, %d + %d tokens",
-               run->job.ref.reply, outcome->detail, run->job.tries, ms, outcome->usage.prompt,
-               outcome->usage.candidates);
+        gc_log(o->log, GEM0401,
+               "reply %" APR_INT64_T_FMT ": %s, try %d, model %s, %d ms, %d + %d tokens%s",
+               run->job.ref.reply, outcome->detail, run->job.tries, model, ms,
+               outcome->usage.prompt, outcome->usage.candidates, run->trace);
     }
 }
 
@@ -349,8 +353,8 @@ static void answered(gc_run_t *run, const gc_gemini_outcome_t *outcome)
     run->decision = gc_policy_decide(&policy, &run->job, outcome);
     if (outcome->config_alarm) {
         gc_metrics_count(metrics_of(run), GC_COUNT_ALARMS);
-        gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s",
-               run->job.ref.reply, run->model, outcome->detail, outcome->error_code);
+        gc_log(w->options.log, GEM0403, "reply %" APR_INT64_T_FMT ": model %s: %s %s%s",
+               run->job.ref.reply, run->model, outcome->detail, outcome->error_code, run->trace);
     }
     gc_worker_push(w, store_run, run);
 }
@@ -448,6 +452,8 @@ static void ask(gc_run_t *run)
     show_text(run);
     gc_metrics_change(metrics_of(run), GC_GAUGE_CALLS, 1);
     run->asked = apr_time_now();
+    gc_log(w->options.log, GEM0416, "reply %" APR_INT64_T_FMT ": try %d, model %s%s",
+           run->job.ref.reply, run->job.tries, run->model, run->trace);
     run->call = gc_loop_http_start(w->http, run->pool, &run->request, &handler, run);
 }
 
@@ -455,8 +461,8 @@ static void ask(gc_run_t *run)
 static void end_poison(gc_run_t *run)
 {
     gc_log(run->worker->options.log, GEM0412,
-           "reply %" APR_INT64_T_FMT ": %d processes that tried it are gone: it fails",
-           run->job.ref.reply, run->job.lost);
+           "reply %" APR_INT64_T_FMT ": %d processes that tried it are gone: it fails%s",
+           run->job.ref.reply, run->job.lost, run->trace);
     gc_gemini_outcome_unasked(&run->unasked, GC_GEMINI_ERROR_POISON);
     run->outcome = &run->unasked;
     run->decision = (gc_decision_t){.refund = 1};
@@ -506,8 +512,8 @@ void gc_loop_run_give_back(gc_run_t *run)
 void gc_loop_run_drop(gc_run_t *run, int is_gone)
 {
     if (run->call) {
-        gc_log(run->worker->options.log, GEM0404, "reply %" APR_INT64_T_FMT ": the job is %s",
-               run->job.ref.reply, is_gone ? "gone" : "another process's");
+        gc_log(run->worker->options.log, GEM0404, "reply %" APR_INT64_T_FMT ": the job is %s%s",
+               run->job.ref.reply, is_gone ? "gone" : "another process's", run->trace);
         run->ended = is_gone;
         hang_up(run);
         free_run(run);
@@ -564,6 +570,19 @@ static apr_status_t prepare(gc_run_t *run)
     return rv;
 }
 
+/* Each try is a span of its own below what asked for the reply. */
+static void describe_trace(gc_run_t *run)
+{
+    const gc_trace_t *trace = &run->job.trace;
+    char span[sizeof(trace->span)];
+
+    if (*trace->id) {
+        gc_trace_span(span);
+        apr_snprintf(run->trace, sizeof(run->trace), ", trace %s span %s parent %s", trace->id,
+                     span, trace->span);
+    }
+}
+
 gc_run_t *gc_run_create(gc_worker_t *worker, const gc_job_t *job)
 {
     apr_pool_t *pool = gc_companion_pool();
@@ -572,6 +591,7 @@ gc_run_t *gc_run_create(gc_worker_t *worker, const gc_job_t *job)
     run->pool = pool;
     run->worker = worker;
     run->job = *job;
+    describe_trace(run);
     run->turn.key = -1;
     run->started = apr_time_now();
     return run;

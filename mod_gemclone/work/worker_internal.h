@@ -51,7 +51,9 @@ struct gc_run_t {
     gc_worker_t *worker;
     apr_pool_t *pool;
     gc_loop_task_t task;
-    gc_job_t job; /* its texts are not kept */
+    gc_job_t job;   /* its texts are not kept */
+    char trace[96]; /* what log lines end with: the trace, the try's own span and its parent; or ""
+                     */
     const char *model;
     int history_tokens; /* of history and system instruction */
     apr_time_t started;

@@ -41,7 +41,8 @@ CREATE FUNCTION gemclone.job_claim(p_site text, p_worker text, p_most integer, p
                                    p_frees boolean)
 RETURNS TABLE (reply_id bigint, room_id uuid, user_id uuid, prompt_id bigint, fence bigint,
                tries integer, lost integer, fallback boolean, age interval, model text,
-               system_prompt text, prompt text, prompt_tokens integer, cancelled boolean)
+               system_prompt text, prompt text, prompt_tokens integer, cancelled boolean,
+               traceparent text)
 LANGUAGE plpgsql ROWS 64
 -- For a number of jobs that it does not know, the planner would rather read and
 -- sort a long queue than follow its index.
@@ -75,7 +76,8 @@ BEGIN
         RETURNING j.*
     )
     SELECT c.reply_id, c.room_id, c.user_id, a.parent_id, c.fence, c.tries, c.lost, c.fallback,
-           now() - c.created_at, r.model, r.system_prompt, p.content, p.tokens, c.cancelled
+           now() - c.created_at, r.model, r.system_prompt, p.content, p.tokens, c.cancelled,
+           c.traceparent
     FROM claimed c
     JOIN gemclone.chatrooms r ON r.id = c.room_id
     JOIN gemclone.messages a ON a.room_id = c.room_id AND a.id = c.reply_id

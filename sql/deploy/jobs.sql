@@ -29,6 +29,7 @@ CREATE TABLE gemclone.jobs (
     fallback   boolean     NOT NULL DEFAULT false,
     cancelled  boolean     NOT NULL DEFAULT false,
     charged_on date        NOT NULL,
+    traceparent text CHECK (length(traceparent) = 55),
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (room_id, reply_id),
     FOREIGN KEY (room_id, reply_id) REFERENCES gemclone.messages ON DELETE CASCADE
@@ -39,6 +40,7 @@ COMMENT ON COLUMN gemclone.jobs.lost IS 'how often its process was not heard of 
 COMMENT ON COLUMN gemclone.jobs.fallback IS 'the fallback model is to be used';
 COMMENT ON COLUMN gemclone.jobs.cancelled IS 'the user wants no more of it: the process that has it is to stop';
 COMMENT ON COLUMN gemclone.jobs.charged_on IS 'the day to give the prompt back to, should the reply fail';
+COMMENT ON COLUMN gemclone.jobs.traceparent IS 'where the reply was asked for, as W3C''s Trace Context has it: logs of its tries name it';
 
 -- Each job stands in one of these.
 CREATE INDEX jobs_waiting ON gemclone.jobs (site, place) WHERE worker IS NULL AND due_at IS NOT NULL;

@@ -7,6 +7,7 @@
 -- had come alone, after those before it.
 --
 -- p_keys          an Idempotency-Key each, or NULL; p_fingerprints go with them
+-- p_traces        a traceparent each, or NULL: see jobs
 -- p_basic, p_pro  prompts a UTC day for users of that tier; NULL: no limit
 -- p_owed          replies that a user may be owed at once; NULL: no limit
 -- p_waits         for rooms that somebody has locked; else their prompts are 'busy'
@@ -23,7 +24,7 @@ SET LOCAL lock_timeout = '1s';
 
 CREATE FUNCTION gemclone.messages_send(
     p_users uuid[], p_rooms uuid[], p_contents text[], p_tokens integer[], p_keys text[],
-    p_fingerprints bytea[], p_site text, p_basic integer, p_pro integer,
+    p_fingerprints bytea[], p_traces text[], p_site text, p_basic integer, p_pro integer,
     p_owed integer, p_waits boolean)
 RETURNS TABLE (n integer, outcome text, message_id bigint, reply_id bigint, sent_at timestamptz,
                prompts_used integer, prompts_limit integer)
@@ -139,11 +140,11 @@ BEGIN
 
     RETURN QUERY
     WITH b AS MATERIALIZED (
-        SELECT a.n, a.room_id, a.user_id, a.content, a.tokens, a.key, a.ahead,
+        SELECT a.n, a.room_id, a.user_id, a.content, a.tokens, a.key, a.trace, a.ahead,
                nextval('gemclone.message_id') AS message_id,
                nextval('gemclone.message_id') AS reply_id
-        FROM unnest(p_users, p_rooms, p_contents, p_tokens, p_keys, ahead, outcomes)
-            WITH ORDINALITY AS a (user_id, room_id, content, tokens, key, ahead, outcome, n)
+        FROM unnest(p_users, p_rooms, p_contents, p_tokens, p_keys, p_traces, ahead, outcomes)
+            WITH ORDINALITY AS a (user_id, room_id, content, tokens, key, trace, ahead, outcome, n)
         WHERE a.outcome = 'sent'
     ), m AS (
         INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, tokens)
@@ -153,12 +154,12 @@ BEGIN
             (b.reply_id, b.message_id, 'gemini', 'pending', '', 0)
         ) AS t (id, parent_id, sender, status, content, tokens)
     ), j AS (
-        INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, place, due_at, charged_on)
+        INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, place, due_at, charged_on, traceparent)
         SELECT b.reply_id, b.room_id, b.user_id, p_site, now() + b.ahead * interval '1 second',
                CASE WHEN row_number() OVER (PARTITION BY b.room_id ORDER BY b.n) = 1
                      AND NOT EXISTS (SELECT FROM gemclone.jobs o WHERE o.room_id = b.room_id)
                     THEN now() END,
-               today
+               today, b.trace
         FROM b
     ), i AS (
         UPDATE gemclone.idempotency i

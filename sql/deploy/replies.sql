@@ -48,13 +48,14 @@ END
 $$;
 
 -- Puts a new reply in the place of a room's last one, which stays as an older
--- version. Charged like a prompt; p_key, p_basic, p_pro and p_owed are as in messages_send.
+-- version. Charged like a prompt; p_key, p_basic, p_pro and p_owed are as in messages_send;
+-- p_trace is a traceparent, or NULL.
 --
 -- outcome: 'sent'; 'replayed'; 'no_room' (room or reply is missing, or somebody
 -- else's); 'quota'; 'owed'; 'key_reused'; 'not_last' (the reply is not the room's last,
 -- or not over).
 CREATE FUNCTION gemclone.reply_regenerate(
-    p_user uuid, p_room uuid, p_reply bigint, p_key text, p_fingerprint bytea, p_site text,
+    p_user uuid, p_room uuid, p_reply bigint, p_key text, p_fingerprint bytea, p_trace text, p_site text,
     p_basic integer, p_pro integer, p_owed integer)
 RETURNS TABLE (outcome text, prompt_id bigint, reply_id bigint, sent_at timestamptz,
                prompts_used integer, prompts_limit integer)
@@ -133,8 +134,8 @@ BEGIN
     INSERT INTO gemclone.messages AS m (room_id, parent_id, sender, status, content, tokens)
     VALUES (p_room, v_old.parent_id, 'gemini', 'pending', '', 0)
     RETURNING m.id, m.created_at INTO reply_id, sent_at;
-    INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, place, due_at, charged_on)
-    VALUES (reply_id, p_room, p_user, p_site, now() + owed * interval '1 second', now(), today);
+    INSERT INTO gemclone.jobs (reply_id, room_id, user_id, site, place, due_at, charged_on, traceparent)
+    VALUES (reply_id, p_room, p_user, p_site, now() + owed * interval '1 second', now(), today, p_trace);
     UPDATE gemclone.idempotency i
     SET answer = jsonb_build_object('message_id', prompt_id, 'reply_id', reply_id)
     WHERE i.user_id = p_user AND i.key = p_key;

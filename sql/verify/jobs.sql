@@ -2,7 +2,7 @@
 
 BEGIN;
 
-SELECT reply_id, room_id, user_id, site, due_at, place, worker, fence, tries, lost, fallback, charged_on, created_at
+SELECT reply_id, room_id, user_id, site, due_at, place, worker, fence, tries, lost, fallback, charged_on, traceparent, created_at
 FROM gemclone.jobs WHERE false;
 
 ROLLBACK;

@@ -3,7 +3,7 @@
 BEGIN;
 
 SELECT 1 / has_function_privilege('gemclone',
-    'gemclone.messages_send(uuid[], uuid[], text[], integer[], text[], bytea[], text, integer, integer, integer, boolean)',
+    'gemclone.messages_send(uuid[], uuid[], text[], integer[], text[], bytea[], text[], text, integer, integer, integer, boolean)',
     'EXECUTE')::int;
 
 ROLLBACK;

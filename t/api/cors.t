@@ -98,7 +98,7 @@ subtest 'a preflight' => sub {
     is_deeply told_by($res), {
         'Allow-Origin'  => APP,
         'Allow-Methods' => 'GET, HEAD, OPTIONS, POST',
-        'Allow-Headers' => 'Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID',
+        'Allow-Headers' => 'Accept, Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, traceparent',
         'Max-Age'       => 7200,
         Vary            => VARY,
         },

@@ -297,6 +297,7 @@ subtest 'words' => sub {
         for '"gemini 3"', 'models/gemini', 'GEMINI';
     fault_ok 'a model in the list', ['GemcloneGeminiModels gemini-3.8-flash ../x'], qr/gemini-3\.8-flash/;
     fault_ok "the site of 65 characters", ['GemcloneSite ' . 'x' x 65], qr/64/;
+    fault_ok "tracing $_", ["GemcloneTraceParent $_"], qr/'\Q$_\E' is not known; write Off, Accept or Generate/ for qw(On propagate 00);
     fault_ok 'a directive that does not exist', ['GemcloneNonsense On'], qr/Invalid command/;
     fault_ok "$_->[0] arguments", ["$_->[1]"], qr/takes? (?:one|two|1|2)/
         for ['no', 'GemcloneTokenKey'], ['too many', 'GemcloneOTPKey a b'];

@@ -72,7 +72,7 @@ sub _sending ($size) {
     my $each = sub ($expression) { 'ARRAY[' . join(', ', map { $expression =~ s/WHO/$_/r } @who) . ']' };
     return _statement(
         MESSAGES_SEND => $each->(q{md5('user' || WHO)::uuid}), $each->(q{md5('room' || WHO || '/1')::uuid}),
-        $each->("'$PROMPT'"), $each->($TOKENS), $each->('NULL::text'), $each->('NULL::bytea'),
+        $each->("'$PROMPT'"), $each->($TOKENS), $each->('NULL::text'), $each->('NULL::bytea'), $each->('NULL::text'),
         q{'default'}, 'NULL', 'NULL', 'NULL', 'true'
     );
 }
