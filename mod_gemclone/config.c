@@ -17,6 +17,7 @@
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
 static apr_array_header_t *mappings;
+static apr_array_header_t *used; /* const server_rec * */
 
 /* --- One line each: create and merge ------------------------------------- */
 
@@ -279,9 +280,8 @@ static const char *set_quota(cmd_parms *cmd, void *location, const char *tier, c
     apr_int64_t number;
 
     (void)location;
-    if (strcmp(tier, "basic") != 0 && strcmp(tier, "pro") != 0) {
-        return apr_psprintf(cmd->pool, "GemcloneQuota: the tiers are basic and pro, not '%s'",
-                            tier);
+    if (gc_config_tier(tier) < 0) {
+        return apr_psprintf(cmd->pool, "GemcloneQuota: " GC_TIERS_ARE ", not '%s'", tier);
     }
     if (strcasecmp(prompts, "unlimited") != 0
         && (gc_unit_integer(prompts, &number) != APR_SUCCESS || number < 0
@@ -583,6 +583,7 @@ static const char *set_engine(cmd_parms *cmd, void *baton, int on)
 void gc_config_reset(apr_pool_t *pconf)
 {
     mappings = apr_array_make(pconf, 2, sizeof(gc_mapping_t));
+    used = apr_array_make(pconf, 2, sizeof(server_rec *));
 }
 
 static int is_below(const char *path, const char *base)
@@ -618,6 +619,23 @@ int gc_config_is_mapped(const server_rec *server)
         const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
 
         if (m->on && (m->server == server || !m->server->is_virtual)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void gc_config_use(const server_rec *server)
+{
+    APR_ARRAY_PUSH(used, const server_rec *) = server;
+}
+
+int gc_config_is_used(const server_rec *server)
+{
+    int i;
+
+    for (i = 0; i < used->nelts; i++) {
+        if (APR_ARRAY_IDX(used, i, const server_rec *) == server) {
             return 1;
         }
     }

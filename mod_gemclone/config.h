@@ -97,8 +97,13 @@ const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *p
 /* Whether the API is mapped into a server: in it, or in the main server for all. */
 int gc_config_is_mapped(const server_rec *server);
 
+/* Whether a server needs a service: the API is mapped into it, or AuthType Gemclone stands there.
+ * Known once the configuration has been checked. */
+int gc_config_is_used(const server_rec *server);
+void gc_config_use(const server_rec *server);
+
 /* Reads secrets and holds all values against each other, for every server that
- * the API is mapped into; fills in defaults. Logs what is wrong with file, line
+ * needs a service; fills in defaults. Logs what is wrong with file, line
  * and the mend. OK or HTTP_INTERNAL_SERVER_ERROR. */
 int gc_config_check(apr_pool_t *pool, server_rec *main);
 

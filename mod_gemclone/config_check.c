@@ -310,6 +310,78 @@ static void check_secrets(check_t *check)
     read_secrets(check, c->stripe_secrets, 1);
 }
 
+/* --- Doors --------------------------------------------------------------- */
+
+static int is_door(apr_pool_t *pool, const ap_directive_t *d)
+{
+    const char *args = d->args;
+
+    return strcasecmp(d->directive, "AuthType") == 0
+           && strcasecmp(ap_getword_conf(pool, &args), GC_AUTH_TYPE) == 0;
+}
+
+/* The first AuthType Gemclone that counts for a server: in its own section or, with is_own 0, in
+ * what all servers have. */
+static const ap_directive_t *find_door(const check_t *check, const ap_directive_t *d, int is_own)
+{
+    const ap_directive_t *found = NULL;
+
+    for (; d && !found; d = d->next) {
+        if (strcasecmp(d->directive, "<VirtualHost") == 0) {
+            found = is_own && check->server->is_virtual && is_in_server(d, check->server)
+                        ? find_door(check, d->first_child, 0)
+                        : NULL;
+        } else if (!is_own) {
+            found = is_door(check->pool, d) ? d : find_door(check, d->first_child, 0);
+        }
+    }
+    return found;
+}
+
+__attribute__((format(printf, 3, 4))) static void
+door_fault(check_t *check, const ap_directive_t *where, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report(check, where, "AuthType", 1, format, args);
+    va_end(args);
+}
+
+static int has_keys(const server_rec *server)
+{
+    const gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);
+
+    return config && config->token_keys;
+}
+
+static int has_any_keys(const server_rec *server)
+{
+    while (server && !has_keys(server)) {
+        server = server->next;
+    }
+    return server != NULL;
+}
+
+/* Whether tokens are looked at in this server, although the API is not mapped into it. What stands
+ * in the main server is there in all of them, and may be meant for those that have keys. */
+static int has_door(check_t *check)
+{
+    const ap_directive_t *own = find_door(check, ap_conftree, 1);
+    const ap_directive_t *door = own ? own : find_door(check, ap_conftree, 0);
+    int lacks_keys = own                          ? !has_keys(check->server)
+                     : !check->server->is_virtual ? !has_any_keys(check->server)
+                                                  : 0;
+
+    if (door && lacks_keys) {
+        door_fault(check, door,
+                   GC_AUTH_TYPE
+                   ", but nothing says whose tokens are good here; map the API into this"
+                   " host, or write GemcloneTokenKey and what goes with it");
+    }
+    return door && has_keys(check->server);
+}
+
 /* --- Values -------------------------------------------------------------- */
 
 static void fill_in_defaults(gc_config_t *c)
@@ -751,7 +823,12 @@ int gc_config_check(apr_pool_t *pool, server_rec *main)
         check_t check = {.pool = pool, .server = server};
 
         check.config = ap_get_module_config(server->module_config, &gemclone_module);
-        if (!gc_config_is_mapped(server) || !check.config || check.config == done) {
+        if (!check.config || (!gc_config_is_mapped(server) && !has_door(&check))) {
+            faults += check.faults;
+            continue;
+        }
+        gc_config_use(server);
+        if (check.config == done) {
             continue;
         }
         if (server == main) {

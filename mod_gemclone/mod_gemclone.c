@@ -13,6 +13,7 @@
 #include <mpm_common.h>
 #include <string.h>
 
+#include "api/door.h"
 #include "api/error_body.h"
 #include "api/metrics.h"
 #include "api/request.h"
@@ -203,7 +204,6 @@ static void register_hooks(apr_pool_t *pool)
     /* The pool of connections must be there before us, and goes after us. */
     static const char *const after_dbd[] = {"mod_dbd.c", NULL};
 
-    (void)pool;
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -220,6 +220,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(show_metrics, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(count_request, NULL, NULL, APR_HOOK_MIDDLE);
+    gc_door_register(pool);
     gc_error_body_register();
     gc_server_status_register();
     gc_stream_register();

@@ -424,7 +424,7 @@ static void make_services(apr_pool_t *pool, server_rec *main)
         const gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);
         gc_service_t *s;
 
-        if (!config || !gc_config_is_mapped(server)) {
+        if (!config || !gc_config_is_used(server)) {
             continue;
         }
         s = find_service(config, server);
@@ -913,7 +913,7 @@ apr_status_t gc_services_prepare(apr_pool_t *pconf, server_rec *main)
     for (server = main; server && rv == APR_SUCCESS; server = server->next) {
         gc_config_t *config = ap_get_module_config(server->module_config, &gemclone_module);
 
-        if (config && gc_config_is_mapped(server)) {
+        if (config && gc_config_is_used(server)) {
             rv = open_otp_log(pconf, config);
         }
     }

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "bearer.h"
 #include "cors.h"
 #include "metrics.h"
 #include "request.h"
@@ -27,6 +28,7 @@ static int find_route(gc_request_t *q, const char *path)
     q->route = gc_route_find(q, q->r->method, path, &allow);
     if (q->route) {
         apr_table_setn(q->r->notes, "gemclone-route", q->route->name);
+        apr_table_setn(q->r->subprocess_env, "GEMCLONE_ROUTE", q->route->name);
         return GO_ON;
     }
     if (!allow) {
@@ -48,12 +50,6 @@ static int refuse_token(gc_request_t *q)
     return gc_answer_error(q, HTTP_UNAUTHORIZED, "The access token is not good, or not any more.");
 }
 
-static void note_user(gc_request_t *q)
-{
-    q->r->user = (char *)gc_uuid_text(q->r->pool, &q->token.user);
-    apr_table_setn(q->r->notes, "gemclone-user", q->r->user);
-}
-
 static const char *ticket_of(const gc_request_t *q)
 {
     const gc_note_t *note = ap_get_module_config(q->r->request_config, &gemclone_module);
@@ -72,7 +68,7 @@ static int check_ticket(gc_request_t *q, const char *ticket)
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
-    note_user(q);
+    gc_bearer_note_user(q->r, &q->token.user);
     return GO_ON;
 }
 
@@ -86,18 +82,18 @@ static int check_token(gc_request_t *q)
     if (q->route->access == GC_FOR_READERS && !header && ticket_of(q)) {
         return check_ticket(q, ticket_of(q));
     }
-    if (!header || strncasecmp(header, "Bearer ", 7) != 0) {
+    switch (gc_bearer_read(q->service, q->pool, header, q->r->request_time, &q->token)) {
+    case GC_BEARER_NONE:
         return gc_answer_error(q, HTTP_UNAUTHORIZED, "This address wants an access token.");
-    }
-    if (gc_token_verify(q->pool, &q->service->ring, header + 7, q->r->request_time, &q->token)
-            != APR_SUCCESS
-        || gc_ended_has(q->service->ended, &q->token.session)) {
+    case GC_BEARER_BAD:
         return refuse_token(q);
+    default:
+        break;
     }
     if (q->token.scope == GC_TOKEN_RESET && q->route->access != GC_FOR_RESETS) {
         return gc_answer_error(q, HTTP_FORBIDDEN, "This token is for changing the password only.");
     }
-    note_user(q);
+    gc_bearer_note_user(q->r, &q->token.user);
     return GO_ON;
 }
 

@@ -66,10 +66,13 @@ extern const gc_route_t gc_routes[];
 const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
                                 const char **allow);
 
-/* What is known of a request beside its gc_request_t, in the module's request_config. */
+typedef struct gc_visit_t gc_visit_t;
+
+/* What is known of a request, ours or not, in the module's request_config. */
 typedef struct gc_note_t {
     int is_ours;
     const char *ticket; /* that came in the query, or NULL */
+    gc_visit_t *visit;  /* whoever came by AuthType Gemclone (door.c), or NULL */
     /* For metrics.h: */
     gc_service_t *service;   /* once it has come as far as gc_dispatch */
     const gc_route_t *route; /* or NULL */

@@ -73,4 +73,6 @@ X(GEM0706, INFO,    "subscriptions are asked about whose period has ended withou
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")
 X(GEM0502, WARNING, "an export was cut off: what was to follow could not be read")
+X(GEM0503, ERR,     "AuthType Gemclone in a host that has no Gemclone, or whose child could not start it; nobody gets in")
+X(GEM0504, ERR,     "Require gemclone-tier without AuthType Gemclone; nobody gets in by it")
 /* clang-format on */

@@ -67,7 +67,8 @@ static const char *new_version(apr_pool_t *pool)
     return sodium_bin2hex(text, VERSION_LEN + 1, bytes, sizeof(bytes));
 }
 
-static const char kinds[] = {[GC_CACHE_USER] = 'u', [GC_CACHE_CHATROOMS] = 'c'};
+static const char kinds[] = {
+    [GC_CACHE_USER] = 'u', [GC_CACHE_CHATROOMS] = 'c', [GC_CACHE_TIER] = 't'};
 
 /* A user without a version gets one; another process' wins. */
 static const char *make_version(gc_cache_t *cache, apr_pool_t *pool, const char *const keys[2])

@@ -24,7 +24,7 @@
 #include "near.h"
 #include "redis.h"
 
-typedef enum { GC_CACHE_USER, GC_CACHE_CHATROOMS } gc_cache_kind_e;
+typedef enum { GC_CACHE_USER, GC_CACHE_CHATROOMS, GC_CACHE_TIER } gc_cache_kind_e;
 
 /* In memory that the children of a host share: zeroed, of GC_CACHE_SHARED bytes. */
 typedef struct gc_cache_shared_t gc_cache_shared_t;

@@ -55,7 +55,7 @@ sub check ($add, $without = undef) {
         @lines = split /\n/, $text;
         return write_file($apache->conf_file, $text);
     };
-    my ($status, $said) = Gemclone::Apache->new(dir => "$dir", directives => $add, writer => $writer,
+    my ($status, $said) = Gemclone::Apache->new(dir => "$dir", directives => $add, writer => $writer, more_modules => ['authn_core'],
         values => {DBDPARAMS => 'host=/nowhere connect_timeout=2', REDIS => '', GEMINI => 'http://127.0.0.1:1/v1beta'})->test;
     return ($status, $said, @lines);
 }
@@ -436,6 +436,39 @@ subtest 'places' => sub {
     write_file("$dir/more.conf", "\n\nGemcloneLease never\n");
     my ($status, $said) = check(["Include $dir/more.conf"]);
     like $said, qr/line 3 of \Q$dir\E\/more\.conf/, 'a mistake in an included file is found there';
+};
+
+subtest 'doors' => sub {
+    my @door = ('<Location "/x">', 'AuthType Gemclone');
+    my $fault = sub ($what, $without, $wrong, $lines, @mend) {
+        my ($status, $said, @lines) = check($lines, $without);
+        my ($line) = grep { $lines[$_ - 1] =~ /^$wrong/ } 1 .. @lines;
+        my @bad = ($status ? () : 'it is accepted', (grep { $_ == $line } places($said)) ? () : "line $line is not named",
+            map { $said =~ $_ ? () : "no $_" } @mend);
+        return ok(!@bad, $what) || diag join '; ', @bad, "\n$said";
+    };
+    $fault->("Require gemclone-tier $_->[0]", undef, 'Require gemclone', [@door, "Require gemclone-tier $_->[0]", '</Location>'], qr/$_->[1]/)
+        for ['', 'name one or more; the tiers are basic and pro'], ['free', "the tiers are basic and pro, not 'free'"],
+        ['pro gold', "not 'gold'"], ['Pro', "not 'Pro'"];
+    my $any = '(?:Gemclone|DBD|    GemcloneEngine).*';
+    my @mend = (qr/GEM0006: AuthType \(\S+:\d+\): Gemclone, but nothing says whose tokens are good here/, qr/write GemcloneTokenKey/);
+    $fault->('AuthType Gemclone without Gemclone', $any, 'AuthType', [@door, '</Location>'], @mend);
+    $fault->('in a virtual host', $any, 'AuthType',
+        ['<VirtualHost *:*>', 'ServerName a', '<Directory "/srv">', '<Files "x">', 'AuthType "gemclone"', '</Files>', '</Directory>', '</VirtualHost>'], @mend);
+    $fault->('beside one that has it', $any, 'AuthType', ['<VirtualHost *:*>', 'ServerName a', @door, '</Location>', '</VirtualHost>',
+        '<VirtualHost *:*>', 'ServerName b', "GemcloneTokenKey x file:$dir/keys/token.key", '</VirtualHost>'], @mend);
+    for my $good (
+        ['where the API is', [@door, 'Require gemclone-tier pro', '</Location>']],
+        ['where it is not', [@door, 'Require gemclone-tier basic pro', '</Location>'], '    GemcloneEngine'],
+        ['in a virtual host with the main server\'s settings',
+            ['<VirtualHost *:*>', 'ServerName a', @door, '</Location>', '</VirtualHost>'], '    GemcloneEngine'],
+        ['of another kind', ['<Location "/x">', 'AuthType Basic', '</Location>'], $any],
+    ) {
+        my ($status, $said) = check($good->[1], $good->[2]);
+        is $status, 0, "a door $good->[0] is right" or diag $said;
+    }
+    my ($status, $said) = check([@door, '</Location>'], '(?:    GemcloneEngine|GemcloneOTPKey).*');
+    ok $status && $said =~ /GEM0006: GemcloneOTPKey/, 'a host with a door needs what the API needs' or diag $said;
 };
 
 done_testing;
