@@ -40,7 +40,7 @@ my %HOST = (
         'GemcloneTokenIssuer deep',
         'GemcloneTokenLifetime 1h',
         'DBDriver pgsql',
-        qq{DBDParams "host=$dir dbname=second user=gemclone"},
+        qq{DBDParams "host=$dir dbname=second user=gemclone connect_timeout=2"},
         'DBDMin 1',
         'DBDKeep 8',
         'DBDMax 16'

@@ -40,7 +40,17 @@ sub apxs ($name) {
 }
 
 # A directory of our own with a short name, since a Unix socket's path has 107 characters at most.
-sub temp_dir () { return File::Temp->newdir('gemclone-XXXXXXXX', DIR => '/tmp', CLEANUP => 1) }
+# A test's own are there until its END is over: Perl drops a file's variables before that, and what servers have
+# logged is looked at then.
+my @kept;
+
+sub temp_dir () {
+    my $dir = File::Temp->newdir('gemclone-XXXXXXXX', DIR => '/tmp', CLEANUP => 1);
+    push @kept, $dir if caller eq 'main';
+    return $dir;
+}
+
+END { local $?; @kept = () }
 
 # (Mojo::File's own method for this has another name in each release.)
 sub write_file ($file, $text) {
