@@ -60,6 +60,8 @@ plan tests => 3 + 4 * keys %ROUTES, need 'gemclone';
 
 sub filled ($pattern) { return $pattern =~ s/\{(?:room|session)\}/$room/r =~ s/\{id\}/$id/r =~ s/\{file\}/chat.css/r }
 
+sub wants_token ($res) { return $res->code == 401 && $res->body =~ /access token/ }
+
 # What Allow must hold for a path.
 sub allowed ($methods) { return join ' ', sort 'OPTIONS', map { $_ eq 'GET' ? ($_, 'HEAD') : $_ } keys %$methods }
 sub allow ($res) { return join ' ', sort split /,\s*/, $res->headers->header('Allow') // '' }
@@ -95,9 +97,8 @@ for my $pattern (sort keys %ROUTES) {
             my ($who, $body) = ref $methods->{$method} ? @{$methods->{$method}} : ($methods->{$method}, undef);
             my $res = $anybody->request($method => $path, $body);
             if ($who eq '*') {
-                unlike $res->body, qr/access token/, "$method needs none";
-                unlike $anybody->request($method => $path, $body, Authorization => 'Bearer nonsense')->body,
-                    qr/access token/, 'and does not look at one';
+                ok !wants_token($res), "$method needs none";
+                ok !wants_token($anybody->request($method => $path, $body, Authorization => 'Bearer nonsense')), 'and does not look at one';
                 next;
             }
             problem_ok $res, 401, "$method needs one";

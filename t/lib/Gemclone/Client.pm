@@ -3,6 +3,7 @@
 package Gemclone::Client;
 use Mojo::Base -base, -signatures;
 
+use Gemclone::Journal;
 use Gemclone::Secrets;
 use Mojo::JSON qw(encode_json);
 use Mojo::UserAgent;
@@ -50,8 +51,8 @@ sub transaction ($self, $method, $path, $body = undef, %headers) {
         $headers{'Content-Type'} //= 'application/json';
         $body = encode_json($body);
     }
-    return Gemclone::Secrets->watch(
-        $self->ua->build_tx($method => $self->url . $path => \%headers => defined $body ? $body : ()));
+    my $tx = $self->ua->build_tx($method => $self->url . $path => \%headers => defined $body ? $body : ());
+    return Gemclone::Journal->watch(Gemclone::Secrets->watch($tx), $path);
 }
 
 # A user's steps. Each dies with the server's answer when that is not the one of success.

@@ -10,6 +10,7 @@ use Mojo::Base -base, -signatures;
 
 use Exporter qw(import);
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
+use Gemclone::Journal;
 use IO::Socket::IP;
 use IO::Socket::SSL ();
 use Mojo::JSON qw(decode_json encode_json);
@@ -122,9 +123,17 @@ sub _send_request ($self, $url) {
         $headers{'Content-Length'} = length $body;
     }
     my $path = ($url->path eq '/' ? '' : $url->path) . $opt->{path};
-    print {$self->socket} "$method $path HTTP/" . ($opt->{version} // '1.1') . "\r\n",
-        map({"$_: $headers{$_}\r\n"} sort keys %headers), "\r\n", $body // '';
+    my $line = "$method $path HTTP/" . ($opt->{version} // '1.1') . "\r\n";
+    $self->{asked} = [$line, {headers => \%headers, body => $body}];
+    print {$self->socket} $line, map({"$_: $headers{$_}\r\n"} sort keys %headers), "\r\n", $body // '';
     $self->socket->flush;
+}
+
+sub DESTROY ($self) {
+    return if ${^GLOBAL_PHASE} eq 'DESTRUCT' || !defined $self->status;
+    my ($line, $asked) = @{$self->{asked}};
+    Gemclone::Journal->watch_raw($line, $self->{raw}, %$asked);
+    return;
 }
 
 # Reads some more; false at the end of the stream, or of the time.

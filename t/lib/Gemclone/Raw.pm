@@ -3,6 +3,7 @@
 package Gemclone::Raw;
 use Mojo::Base -base, -signatures;
 
+use Gemclone::Journal;
 use IO::Socket::IP;
 use Mojo::URL;
 use Time::HiRes qw(time);
@@ -38,7 +39,9 @@ sub read ($self, $seconds = 10) {
 # closed it without an answer.
 sub request ($class, $bytes, %opt) {
     my $self = $class->new(map { $_ => $opt{$_} } grep { defined $opt{$_} } 'url');
-    my ($head, $body) = split /\r\n\r\n/, $self->send($bytes)->read($opt{seconds} // 10), 2;
+    my $answer = $self->send($bytes)->read($opt{seconds} // 10);
+    Gemclone::Journal->watch_raw($bytes, $answer);
+    my ($head, $body) = split /\r\n\r\n/, $answer, 2;
     my ($code) = ($head // '') =~ m{^HTTP/1\.[01] (\d{3})};
     return ($code // 0, $head // '', $body // '');
 }

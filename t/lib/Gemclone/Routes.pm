@@ -205,19 +205,49 @@ sub _read ($class) {
 sub _fault ($self) {
     my $example = $self->example or return $self->name . ', for ' . $self->title;
     return () if $self->rules eq 'NULL' || $self->is_raw;
-    my @lack = grep { !exists $example->{body}{$_} } _members($self->rules);
+    my @lack = grep { !exists $example->{body}{$_} } map { $_->{member} } $self->members;
     return map { $self->name . ", body: $_" } @lack;
 }
 
-# The members that rules know, which macros may stand for.
-sub _members ($rules) {
+# What the rules say of each member: {member, flags => {REQUIRED => 1, …}, min, max, choices => [...], check}.
+sub members ($self) {
+    return () if $self->rules eq 'NULL' || $self->is_raw;
+    my $rules = $self->rules;
     my ($text) = grep {/^const gc_rule_t \Q$rules\E\[\]/m} map { $_->slurp =~ s/\\\n//gr } _source;
     $text // die "nobody defines $rules\n";
-    my %macro = map { /^#define ([A-Z_]+)(?:\(\w*\))?\s+\{\s*("\w+")/mg }
-        map { $_->slurp =~ s/\\\n//gr } _source(), top->child('mod_gemclone', 'api')->list->grep(qr/\.h$/)->each;
     my ($list) = $text =~ /^const gc_rule_t \Q$rules\E\[\] = (\{.*?\});/ms;
-    $list =~ s/\b([A-Z_]+)\b/exists $macro{$1} ? "{$macro{$1}" : $1/ge;
-    return $list =~ /\{\s*"(\w+)"/g;
+    my %constant = map { /\b([A-Z_]+) = (\d+)/g } $text =~ /^enum \{.*?\};/msg;
+    my %choices = $text =~ /^static const char \*const (\w+)\[\] = \{(.*?), NULL\};/msg;
+    return map {
+        my %is;
+        @is{qw(member flags min max choices check)} = @$_;
+        {
+            member  => $is{member},
+            flags   => {map { s/^GC_RULE_//r => 1 } grep {/^GC_RULE/} split /[\s|]+/, $is{flags}},
+            choices => $is{choices} eq 'NULL' ? undef : [$choices{$is{choices}} =~ /"([^"]+)"/g],
+            check   => $is{check} ne 'NULL',
+            map { $_ => $constant{$is{$_}} // $is{$_} } qw(min max),
+        };
+    } _rows(_without_macros($list));
+}
+
+sub _rows ($list) {
+    my @rows;
+    push @rows, [@{^CAPTURE}] while $list =~ /\{\s*"(\w+)",\s*([^,]+?),\s*(\w+),\s*(\w+),\s*(\w+),\s*(\w+)\s*\}/g;
+    return @rows;
+}
+
+# Macros stand for rows that several routes have.
+sub _without_macros ($list) {
+    my %macro;
+    for my $text (map { $_->slurp =~ s/\\\n//gr } _source(), top->child('mod_gemclone', 'api')->list->grep(qr/\.h$/)->each) {
+        $macro{$1} = [$2 // '', $3] while $text =~ /^#define ([A-Z_]+)(?:\((\w*)\))?\s+(\{\s*"\w+".*?\})/mg;
+    }
+    return $list =~ s{\b([A-Z_]+)\b(?:\((\w+)\))?}{
+        my ($name, $value) = ($1, $2);
+        my ($parameter, $body) = @{$macro{$name} // ['', $&]};
+        length $parameter ? $body =~ s/\b$parameter\b/$value/gr : $body
+    }ger;
 }
 
 1;

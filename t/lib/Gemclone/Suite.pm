@@ -5,6 +5,7 @@ use Mojo::Base -base, -signatures;
 
 use File::Find ();
 use Gemclone::ApacheTest;
+use Gemclone::Journal;
 use Gemclone::Paths qw(build_dir run_dir);
 use Gemclone::Prove;
 use Gemclone::Secrets;
@@ -25,10 +26,12 @@ sub run ($self, @prove_arguments) {
     my $stack = Gemclone::Stack->start(fsync => 0, log_check => 0, writer => \&Gemclone::ApacheTest::configure,
         directives => ['GemcloneGeminiBreaker 0'], log_level => 'info gemclone:trace8');
     local %ENV = (%ENV, %{$stack->environment}, GEMCLONE_REFEREE => $self->referee,
+        GEMCLONE_JOURNAL => Gemclone::Journal->begin($ENV{GEMCLONE_JOURNAL} // $stack->dir . '/journal'),
         GEMCLONE_SECRETS => Gemclone::Secrets->begin($stack->dir . '/secrets'),
         PERL5LIB => join ':', $stack->dir, $ENV{PERL5LIB} // ());
     my @tests = $self->_tests;
-    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _takes_turns($_) } @tests], sub { _at_end($stack) });
+    my $is_whole = !Gemclone::Prove->named(@prove_arguments);
+    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _takes_turns($_) } @tests], sub { _at_end($stack, $is_whole) });
     return $passed ? 0 : 1;
 }
 
@@ -67,10 +70,11 @@ sub _takes_turns ($test) {
 }
 
 # Stopping is part of the test: whatever the server says while it goes counts too.
-sub _at_end ($stack) {
+sub _at_end ($stack, $is_whole) {
     my @secrets = Gemclone::Secrets->search($stack);
     my $clean = $stack->stop;
     my @complaints = map {"unexpected in the error log: $_"} $stack->log->unexpected;
+    push @complaints, map {"not as openapi.json has it: $_"} Gemclone::Journal->complaints($ENV{GEMCLONE_JOURNAL}, whole => $is_whole);
     push @complaints, map {"a secret where it does not belong: $_"} @secrets;
     push @complaints, 'a server did not stop when asked to and was killed' unless $clean;
     return @complaints;
