@@ -22,7 +22,7 @@ my %SECURITY = (
     GC_FOR_RESETS  => 'accessToken resetToken',
     GC_FOR_READERS => 'accessToken streamTicket',
 );
-my $MOST_ID = 2**53 - 1;
+my $MOST_ID = '9007199254740991';    # 2^53 - 1
 
 my $document = decode_json($FILE->slurp);
 my $pointer = Mojo::JSON::Pointer->new($document);
@@ -114,9 +114,9 @@ subtest 'what is the same everywhere' => sub {
         is !!$parameter{'If-None-Match'}, $conditional, "$title: If-None-Match";
         is !!$response{304}, $conditional, 'and 304';
         ok $response{200}{headers}{ETag}, 'and an ETag' if $conditional;
-        is !!$response{401}, $route->access ne 'GC_FOR_ALL' || $route->name eq 'auth_refresh', '401';
-        is !!$response{415}, $route->rules ne 'NULL' && !$route->is_raw, '415';
-        is !!$response{413}, $route->rules ne 'NULL', '413';
+        is !!$response{401}, $route->access ne 'GC_FOR_ALL' || $route->name eq 'auth_refresh', 'and 401';
+        is !!$response{415}, $route->rules ne 'NULL' && !$route->is_raw, 'and 415';
+        is !!$response{413}, $route->rules ne 'NULL', 'and 413';
         for my $status (grep {/^[45]|default/} keys %response) {
             next if "$title $status" eq 'GET /readyz 503';
             is join(' ', keys %{$response{$status}{content}}), 'application/problem+json', "$status is a problem";
@@ -147,59 +147,64 @@ sub judged (@exchanges) {
     return Gemclone::Journal->complaints($journal);
 }
 
-sub with (%other) { return {%FINE, %other, headers => {%{$FINE{headers}}, %{$other{headers} // {}}}} }
+# The same, but for some of it; headers that are undef are left out.
+sub with (%other) {
+    my %headers = (%{$FINE{headers}}, %{$other{headers} // {}});
+    return {%FINE, %other, headers => {map { $_ => $headers{$_} } grep { defined $headers{$_} } keys %headers}};
+}
 
 sub problem ($status, %other) {
     return with(
+        %other,
         status  => $status,
-        headers => {'Content-Type' => 'application/problem+json', %{delete $other{headers} // {}}},
-        body    => encode_json({type => 'about:blank', title => 'T', status => $status, detail => 'D', %{delete $other{with} // {}}}),
-        %other
+        headers => {'Content-Type' => 'application/problem+json', ETag => undef, %{$other{headers} // {}}},
+        body    => encode_json({type => 'about:blank', title => 'T', status => $status, detail => 'D', %{$other{problem} // {}}}),
     );
+}
+
+sub events ($text) {
+    return with(path => "/message/@{[random_uuid]}/1/events", headers => {'Content-Type' => 'text/event-stream', ETag => undef}, body => $text);
 }
 
 subtest 'answers that are fine' => sub {
     is_deeply [judged(with())], [], 'of an operation';
     is_deeply [judged(problem(404, path => '/x'))], [], 'of no address';
     is_deeply [judged(problem(405, path => '/healthz', method => 'PUT', headers => {Allow => 'GET, HEAD, OPTIONS'}))], [], 'of another method';
-    is_deeply [judged(problem(414, with => {detail => 'T'}))], [], "of httpd's own";
+    is_deeply [judged(problem(414, problem => {detail => 'T'}))], [], "of httpd's own";
     is_deeply [judged(with(method => 'HEAD', body => ''))], [], 'without a body, of HEAD';
 };
 
 subtest 'answers that are not' => sub {
     my $body = decode_json($FINE{body});
-    my %with = (
-        'a status that is not described'      => with(status => 201),
-        'an error that is not described'      => problem(418),
-        'no such address, but an answer'      => with(path => '/x/y'),
-        'another method, but an answer'       => with(method => 'PUT'),
-        'Allow that is not so'                => problem(405, path => '/healthz', method => 'PUT', headers => {Allow => 'GET, PUT'}),
-        'a header that is missing'            => with(headers => {ETag => undef}),
-        'a header that is none of its kind'   => with(headers => {ETag => 'W/"x"'}),
-        'a header that is not described'      => with(headers => {'X-Debug' => 'on'}),
-        'another type'                        => with(headers => {'Content-Type' => 'text/plain'}),
-        'no JSON'                             => with(body => '{'),
-        'a member that is missing'            => with(body => encode_json({tier => 'basic'})),
-        'a member that is not described'      => with(body => encode_json({%$body, more => 1})),
-        'a member of another type'            => with(body => encode_json({%$body, tier => 5})),
-        'a value that there is not'           => with(body => encode_json({%$body, tier => 'gold'})),
-        'a time that is none'                 => with(body => encode_json({%$body, current_period_end => '2026-13-01T00:00:00.000000Z'})),
-        'a body where none is'                => with(status => 304),
-        'a problem that is none'              => problem(401, headers => {'WWW-Authenticate' => 'Bearer'}, with => {detail => ''}),
-        'an event that is not described'      => with(path => "/message/@{[random_uuid]}/1/events", headers => {'Content-Type' => 'text/event-stream', ETag => undef},
-            body => "event: news\ndata: {}\n\n"),
-        'an event of another form'            => with(path => "/message/@{[random_uuid]}/1/events", headers => {'Content-Type' => 'text/event-stream', ETag => undef},
-            body => "event: delta\ndata: {\"txt\":\"x\"}\n\n"),
-        'a body that was taken, and must not' => with(method => 'PATCH', path => '/user/me', headers => {ETag => undef},
-            request => {headers => {}, body => '{"name":""}'},
-            body => encode_json({message => 'x', user => {id => random_uuid, name => undef, mobile_number => '1', tier => 'pro', created_at => '2026-11-23T05:38:05.205067Z'}})),
-        'a parameter that was taken, too'     => with(path => '/chat/chatroom?limit=101', body => encode_json({message => 'x', chatrooms => []})),
+    my %account = (id => random_uuid, name => undef, mobile_number => '1', tier => 'pro', created_at => '2026-11-23T05:38:05.205067Z');
+    my @cases = (
+        [with(status => 201),                                          qr/is not described/],
+        [problem(418),                                                 qr/has no such status/],
+        [with(path => '/x/y'),                                         qr/is not described/],
+        [with(method => 'PUT'),                                        qr/is not described/],
+        [problem(405, path => '/healthz', method => 'PUT', headers => {Allow => 'GET, PUT'}), qr/Allow is/],
+        [with(headers => {ETag => undef}),                             qr/the header etag is missing/],
+        [with(headers => {ETag => 'W/"x"'}),                           qr/the header etag: .*does not match/],
+        [with(headers => {'X-Debug' => 'on'}),                         qr/the header x-debug is not described/],
+        [with(headers => {'Content-Type' => 'text/plain'}),            qr{the type text/plain is not described}],
+        [with(body => '{'),                                            qr/is no JSON/],
+        [with(body => encode_json({%$body{qw(tier status)}})),         qr/required property/],
+        [with(body => encode_json({%$body, more => 1})),               qr/'more' was unexpected/],
+        [with(body => encode_json({%$body, tier => 5})),               qr/not of type/],
+        [with(body => encode_json({%$body, tier => 'gold'})),          qr/not one of/],
+        [with(body => encode_json({%$body, current_period_end => '2026-13-01T00:00:00.000000Z'})), qr/date-time/],
+        [with(status => 304),                                          qr/a body that is not described/],
+        [problem(401, headers => {'WWW-Authenticate' => 'Bearer'}, problem => {detail => ''}), qr/detail: '' is too short/],
+        [problem(401),                                                 qr/the header www-authenticate is missing/],
+        [events("event: news\ndata: {}\n\n"),                       qr/the event news is not described/],
+        [events(qq(event: delta\ndata: {"txt":"x"}\n\n)),           qr/the event delta, .*required/],
+        [with(path => '/chat/chatroom?limit=101', body => encode_json({message => 'x', chatrooms => []})), qr/took limit: /],
+        [with(method => 'PATCH', path => '/user/me', headers => {ETag => undef}, request => {headers => {}, body => '{"name":""}'},
+            body => encode_json({message => 'x', user => \%account})), qr/took a body, name: /],
     );
-    for my $what (sort keys %with) {
-        my $headers = $with{$what}{headers};
-        delete @$headers{grep { !defined $headers->{$_} } keys %$headers};
-        my @complaints = judged($with{$what});
-        is @complaints, 1, $what or diag explain \@complaints;
+    for my $case (@cases) {
+        my @complaints = judged($case->[0]);
+        ok +(grep { $_ =~ $case->[1] } @complaints), "$case->[1]" or diag explain \@complaints;
     }
 };
 
