@@ -19,10 +19,10 @@ const quoted = text => `'${text.replace(/'/g, `'\\''`)}'`;
 
 // The same for a shell, which has the token in $TOKEN.
 export function curlOf({url, options}) {
-  const parts = ['curl'];
-  if ((options.headers.Accept || '').includes('event-stream')) { parts.push('-N'); }
-  if (options.method !== (options.body === undefined ? 'GET' : 'POST')) { parts.push(`-X ${options.method}`); }
-  parts.push(quoted(url));
+  const first = ['curl'];
+  if ((options.headers.Accept || '').includes('event-stream')) { first.push('-N'); }
+  if (options.method !== (options.body === undefined ? 'GET' : 'POST')) { first.push(`-X ${options.method}`); }
+  const parts = [[...first, quoted(url)].join(' ')];
   for (const [name, value] of Object.entries(options.headers)) {
     parts.push(name === 'Authorization' ? '-H "Authorization: Bearer $TOKEN"' : `-H ${quoted(`${name}: ${value}`)}`);
   }

@@ -4,6 +4,9 @@ import {accessOf, baseOf, examplesOf, membersOf, nameOf, resolve, tagsOf, takesT
 import {curlOf, learn, pretty, readEvents, requestOf} from './docs-try.js';
 
 const $ = id => document.getElementById(id);
+
+// What the page knows: the document, where requests go, the token, what answers told (path variables by name), and what is to be
+// called when one of these has changed.
 const state = {api: null, base: '', token: '', known: {}, refresh: new Set()};
 
 // --- Elements ---------------------------------------------------------------
@@ -93,13 +96,15 @@ function operationBlock(operation) {
   const block = el('details', {className: 'operation', id: operation.id},
     el('summary', {}, el('h3', {}, methodBadge(operation), pathOf(operation), el('span', {className: 'title'}, operation.summary)),
       access ? el('span', {className: 'badge'}, access) : null), content);
-  block.addEventListener('toggle', () => {
-    if (!block.open || content.hasChildNodes()) { return; }
+  // What is in it is made when it is wanted: all of it at once would be thousands of elements.
+  block.fill = () => {
+    block.fill = () => {};
     content.append(...[prose(operation.description),
       operation.parameters.length ? [el('h4', {}, 'Parameters'), el('ul', {className: 'members'}, operation.parameters.map(parameterItem))] : [],
       body ? [el('h4', {}, 'Body'), memberList(body.schema)] : [],
       el('h4', {}, 'Answers'), operation.responses.map(responseBlock), tryBlock(operation, body)].flat());
-  });
+  };
+  block.addEventListener('toggle', () => { if (block.open) { block.fill(); } });
   return block;
 }
 
@@ -124,7 +129,7 @@ function tryBlock(operation, body) {
   const send = el('button', {className: 'main'}, 'Send');
   const stop = el('button', {type: 'button', hidden: true}, 'Stop');
   const answer = el('div', {className: 'answer', hidden: true, role: 'region', 'aria-label': 'Answer'});
-  const copyCurl = el('button', {type: 'button'}, 'Copy');
+  const copyCurl = el('button', {type: 'button'}, 'Copy the line');
   const form = el('form', {className: 'try', noValidate: false, 'aria-label': `Try ${operation.summary}`},
     el('h4', {}, 'Try it'),
     inputs.map(({parameter, input}) => field(`${operation.id}-${parameter.in}-${parameter.name}`, parameter.name, input)),
@@ -292,7 +297,8 @@ function followAddress() {
   const block = id && $(id);
   for (const link of document.querySelectorAll('nav a[aria-current]')) { link.removeAttribute('aria-current'); }
   if (!block || !block.classList.contains('operation')) { return; }
-  block.hidden = false;
+  block.hidden = block.parentElement.hidden = false;
+  block.fill();
   block.open = true;
   block.scrollIntoView();
   block.querySelector('summary').focus({preventScroll: true});
