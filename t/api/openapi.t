@@ -13,7 +13,7 @@ use Mojo::JSON qw(decode_json encode_json true);
 use Mojo::JSON::Pointer;
 use Mojo::URL;
 
-plan tests => 8, need 'gemclone';
+plan tests => 9, need 'gemclone';
 
 my $FILE = top->child('mod_gemclone', 'www', 'openapi.json');
 my %SECURITY = (
@@ -123,7 +123,7 @@ subtest 'what is the same everywhere' => sub {
             ok $response{$status}{headers}{'Retry-After'}, 'and tells when to try again' if $status =~ /^(?:429|503)$/;
         }
         for my $content (map { $_->{content} // () } values %response) {
-            ok exists $content->{$_}{example} || $content->{$_}{examples}, "an example of $_" for grep {/json/ && $title !~ /openapi/} keys %$content;
+            ok exists $content->{$_}{example} || $content->{$_}{examples}, "an example of $_" for grep {/json/ && $title !~ m{/openapi}} keys %$content;
         }
     }
 };
@@ -131,6 +131,11 @@ subtest 'what is the same everywhere' => sub {
 subtest 'the parameters that are read' => sub {
     my %known = map { $_ => 1 } grep {defined} map { $_->{name} } values %{$document->{components}{parameters}}, values %{$document->{components}{securitySchemes}};
     ok $known{$_}, $_ for Gemclone::Routes->parameters;
+};
+
+subtest 'the Postman collection' => sub {
+    my ($postman, $collection) = (top->child('t', 'openapi', 'postman'), top->child('conf', 'gemclone.postman_collection.json'));
+    is $collection->slurp, qx{'$postman' '$FILE'}, 'is what t/openapi/postman makes of it';
 };
 
 # ----------------------------------------------------------- the judge ----
