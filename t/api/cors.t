@@ -130,7 +130,8 @@ subtest 'what is none' => sub {
 
 subtest 'what a page may read' => sub {
     # Of what answers have: these are for browsers and caches, or every page may read them (CORS-safelisted).
-    my %no_matter = map { $_ => 1 } qw(Allow Cache-Control Content-Language Vary X-Accel-Buffering X-Content-Type-Options);
+    my %no_matter = map { $_ => 1 } qw(Allow Cache-Control Content-Language Content-Security-Policy Location Vary
+        X-Accel-Buffering X-Content-Type-Options);
     my %sent = map { $_ => 1 } map { $_->slurp =~ /headers_out, "([\w-]+)"/g }
         map { top->child('mod_gemclone', $_)->list->grep(qr/\.c$/)->each } qw(api stream);
     is $EXPOSED, join(', ', sort grep { !$no_matter{$_} && !/^Access-Control/ } keys %sent), 'is all that answers have for it';
