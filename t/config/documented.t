@@ -64,6 +64,7 @@ sub here ($text) {
 }
 
 here("/etc/apache2/gemclone/$_.key") for qw(token otp gemini);
+secret_file("$dir/keys/pgpass");
 
 # Of Stripe's, all are there or none.
 my %STRIPE = (GemcloneStripeKey => 'file:/etc/apache2/gemclone/stripe.key', GemcloneStripePrice => 'price_1',
