@@ -284,6 +284,7 @@ subtest 'sizes and tokens' => sub {
     is finish_of(@events), 'MAX_TOKENS', 'which is the same to the client';
     is text_of(events(stream(prompt('x', generationConfig => {stopSequences => ['. I']})))), 'You said: x',
         'stopSequences';
+    is text_of(events(stream("hi [[say=# This\nalone]]"))), "# This\nalone", 'or what it was told to say';
 };
 
 subtest 'thoughts' => sub {

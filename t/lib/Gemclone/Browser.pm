@@ -37,7 +37,7 @@ my %KEY = (
 
 # Options: size => [width, height] of the page in CSS pixels; dark => 1 for a browser that prefers dark pages;
 # motion => 0 for one that wants little of it; scale => 2 for a screen with that many pixels to each of CSS;
-# arguments => [...], more of Chromium's own.
+# arguments => [...], more of Chromium's own; env => {...}.
 sub start ($class, %opt) {
     my $dir = temp_dir;
     my $port = free_port;
@@ -45,7 +45,7 @@ sub start ($class, %opt) {
     $self->driver(Gemclone::Process->start(
         name    => 'chromedriver',
         log     => "$dir/chromedriver.log",
-        env     => {HOME => "$dir"},
+        env     => {HOME => "$dir", TZ => 'UTC', %{$opt{env} // {}}},
         command => [program('chromedriver'), "--port=$port"],
     ));
     $self->driver->wait_for(sub { ($self->ua->get("$self->{url}/status")->res->json // {})->{value}{ready} });
@@ -56,7 +56,7 @@ sub start ($class, %opt) {
             binary => program('chromium'),
             args   => ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
                 '--disable-background-networking', '--disable-component-update', '--disable-sync',
-                '--disable-dev-shm-usage', '--hide-scrollbars', "--user-data-dir=$dir/profile",
+                '--disable-dev-shm-usage', '--hide-scrollbars', '--lang=en-US', "--user-data-dir=$dir/profile",
                 @{$opt{arguments} // []}],
         },
     }}});
@@ -188,13 +188,13 @@ sub complaints ($self, @expected) {
     return grep { my $text = $_; !grep { $text =~ $_ } @expected } @said;
 }
 
-# The hosts that were asked since the last call, as 'http://host:port', with everything else than http by its scheme.
+# The servers that were asked since the last call, as 'http://host:port'.
 sub hosts_asked ($self) {
     my %seen;
     for my $event (map { decode_json($_->{message})->{message} } map { _bytes($_) } $self->_log('performance')) {
         next unless $event->{method} =~ /^Network\.(?:requestWillBeSent|webSocketCreated)$/;
         my $url = Mojo::URL->new($event->{params}{url} // $event->{params}{request}{url});
-        $seen{$url->host ? $url->scheme . '://' . $url->host_port : $url->scheme . q{:}}++;
+        $seen{$url->scheme . '://' . $url->host_port}++ if $url->scheme =~ /^(?:http|ws)s?$/;
     }
     return sort keys %seen;
 }

@@ -129,7 +129,7 @@ sub hold ($self) {
 
 sub _who ($self) {
     my $who = $self->stack->standin ? 'the stand-in in t/standin (GEMINI_API_KEY is not set)' : "Google's Gemini";
-    return sprintf "Gemclone is up at %s\nReplies come from %s.", $self->stack->url, $who;
+    return sprintf "Gemclone is up at %s\nA page to chat on is at %s/\nReplies come from %s.", ($self->stack->url) x 2, $who;
 }
 
 sub _lines_to_paste ($self) {

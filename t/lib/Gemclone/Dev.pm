@@ -34,6 +34,7 @@ sub _up (@arguments) {
     $stack->save(_saved());
     my $is = $stack->environment;
     say "$_=$is->{$_}" for @PRINTED;
+    say STDERR "dev: a page to chat on is at $is->{GEMCLONE_URL}/";
     return 0;
 }
 

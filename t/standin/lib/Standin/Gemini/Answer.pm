@@ -93,7 +93,7 @@ sub whole ($self) {
 sub _outcome ($self) {
     my $force  = $self->force;
     my $config = $self->request->{generation_config} // {};
-    my $text   = $force->{empty} ? '' : _sized($self->_echo, $force->{size});
+    my $text   = $force->{empty} ? '' : _sized($force->{say} // $self->_echo, $force->{size});
     my $finish = $force->{finish} // 'STOP';
     $text .= ' ' . BALLOON if $force->{split} && $text !~ /[^\x00-\x7F]/;
     $text = substr $text, 0, length($text) / 2 if $IS_BLOCKED{$finish} || $finish eq 'MAX_TOKENS';

@@ -21,6 +21,7 @@ my %TYPE = (
     reason   => {like => qr/\A[A-Z][A-Z_]*\z/, bare => 'SAFETY'},
     duration => {like => qr/\A(?:\d+(?:\.\d+)?m?s|none)\z/},
     status   => {like => qr/\A[45]\d\d\z/},
+    text     => {like => qr/\A.+\z/s},
 );
 
 sub _one_of (@words) {
@@ -30,6 +31,7 @@ sub _one_of (@words) {
 
 # fault: makes the answer late, wrong or missing, and stops doing so after [[times=N]] tries.
 my %DIRECTIVE = (
+    say      => {type => $TYPE{text}},
     chunks   => {type => $TYPE{count}, usual => 5},
     gap      => {type => $TYPE{count}, usual => 0},
     size     => {type => $TYPE{count}},
