@@ -26,7 +26,10 @@ export function wireEntry(done) {
     byId('number-form').reset();
     done();
   });
-  byId('code-again').addEventListener('click', () => attempt('code-form', sendCode));
+  byId('code-again').addEventListener('click', () => attempt('code-form', async () => {
+    await sendCode();
+    byId('code').focus();
+  }));
   byId('code-back').addEventListener('click', () => showNumber());
 }
 

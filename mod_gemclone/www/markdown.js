@@ -80,11 +80,12 @@ function sameCode(one, other) {
   return one?.kind === 'code' && other.kind === 'code' && one.language === other.language;
 }
 
-// --- Nodes: the only place where any are made. `dir` lets each block be written in its own direction.
+// --- Nodes: the only place where any are made. `dir` lets each block be written in its own direction; it is set when all is
+// there, as browsers look through an element's text for its direction whenever something is put in.
 function element(name, attributes, children) {
   const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   for (const child of children) node.append(child);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   return node;
 }
 

@@ -9,7 +9,8 @@ use Gemclone::Stack;
 use Getopt::Long qw(GetOptionsFromArray :config no_auto_abbrev no_ignore_case);
 
 my %COMMAND = (up => \&_up, down => \&_down, demo => \&_demo, check => \&_check, bench => \&_bench,
-    chaos => \&_chaos, fuzz => \&_fuzz, analyze => \&_analyze, package => \&_package);
+    chaos => \&_chaos, fuzz => \&_fuzz, analyze => \&_analyze, package => \&_package,
+    screenshots => \&_screenshots);
 my @PRINTED = map {"GEMCLONE_$_"} qw(URL PG REDIS STANDIN CONF PID);
 
 # Returns the exit status.
@@ -71,6 +72,11 @@ sub _package (@arguments) {
     print STDERR 'dev: building and checking, for a minute or two; the log is ', Gemclone::Package->log, "\n";
     say for (Gemclone::Package->build)[0];
     return 0;
+}
+
+sub _screenshots (@names) {
+    require Gemclone::Screenshots;
+    return Gemclone::Screenshots->make(@names);
 }
 
 sub _bench (@arguments) {
