@@ -74,6 +74,8 @@ subtest 'what is served' => sub {
     like $page->headers->header('Content-Security-Policy'), qr/default-src 'none'; script-src 'self'; style-src 'self';/, 'under a policy';
     unlike $page->body, qr/<script>|<style|\son\w+=|\sstyle=/, 'with neither scripts nor styles in it';
     is $ua->get($stack->url . '/')->res->json->{name}, 'mod_gemclone', 'but to programs what they know';
+    my $off = $stack->another_host(children => 1, directives => [$shop->directives, 'GemcloneDemoPage Off']);
+    is $ua->get($off->url . '/', {Accept => 'text/html'})->res->json->{name}, 'mod_gemclone', 'and to all where the page is off';
     for my $file ($page->body =~ /(?:href|src)="(assets\/[^"]+)"/g) {
         is $ua->get($stack->url . "/$file")->res->code, 200, $file;
     }

@@ -67,6 +67,10 @@ verdict 'each log id is used, and each one used is listed' "$(difference "$ids" 
 
 verdict 'each source is built' "$(difference "$(find $source -name '*.[ch]')" \
     "$(grep -oE 'mod_gemclone/[a-z0-9_/]+\.[ch]\b' Makefile.am | grep -v /www_files)")"
+verdict 'each file of the pages is built in' "$(difference "$(find $source/www -type f \
+    ! -name '*.[ch]' ! -name embed)" "$(grep -oE 'mod_gemclone/www/[a-z0-9-]+\.[a-z]+' Makefile.am | grep -v '\.[ch]$')")"
+verdict 'no script of the pages makes markup or code of a text' "$(grep -nE \
+    'innerHTML|outerHTML|insertAdjacentHTML|setHTML|document\.write|DOMParser|Fragment\(|\beval\b|\bFunction\(' $source/www/*.js)"
 verdict 'each unit test is run' "$(difference "$(find t/unit -name 'test_*.c' | sed 's/\.c$//')" \
     "$(grep -oE 't/unit/test_[a-z0-9_]+' Makefile.am)")"
 verdict 'each fuzz target is run, and has a corpus' "$(difference "$(find t/fuzz -name 'fuzz_*.c' | sed 's/\.c$//')" \
@@ -80,7 +84,7 @@ verdict 'each change of the schema can be deployed, reverted and verified' "$(
     done)"
 verdict 'each change of the schema waits for no lock for long' "$(grep -LE "^SET (LOCAL )?lock_timeout = '1s';$" sql/deploy/*.sql)"
 verdict 'each file of code begins with its licence' "$(find $source t dev .ci -type f \
-    \( -name '*.[ch]' -o -name '*.p[lm]' -o -name '*.t' -o -path dev -o -path .ci/run \) \
+    \( -name '*.[ch]' -o -name '*.js' -o -name '*.css' -o -name '*.p[lm]' -o -name '*.t' -o -path dev -o -path .ci/run \) \
     ! -path '*/node_modules/*' 2> /dev/null | while read -r file; do
         head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"
     done)"

@@ -17,10 +17,9 @@ use constant {LARGE => [1200, 800], SMALL => [390, 760]};
 has [qw(stack browser)];
 
 my @PICTURES = (
-    ['chat-entry', {size => LARGE}, sub ($self) { $self->open('/')->element('#number-form') }],
     ['chat', {size => LARGE}, \&_conversation],
     ['chat-dark', {size => LARGE, dark => 1}, \&_conversation],
-    ['chat-phone', {size => SMALL, scale => 2}, \&_conversation],
+    ['chat-phone', {size => SMALL, scale => 1.5}, \&_conversation],
 );
 
 my $PROMPT = 'How does a hash table work?';
