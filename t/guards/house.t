@@ -55,7 +55,7 @@ verdict 'each directive is documented in conf/gemclone.conf, and no other' "$(di
 GemcloneEngine" "$(sed -nE 's/^## (Gemclone[A-Za-z]+)$/\1/p' conf/gemclone.conf)")"
 verdict 'each entry of conf/gemclone.conf has description, syntax, default and context' "$(awk '
     function done() { if (name && seen != "DSVC") print name ": has " seen }
-    /^## Gemclone/ { done(); name = $2; seen = "" }
+    /^## / { done(); name = substr($0, 4); seen = "" }
     /^# Description: /{ seen = seen "D" } /^# Syntax: / { seen = seen "S" }
     /^# Default: / { seen = seen "V" } /^# Context: / { seen = seen "C" }
     END { done() }' conf/gemclone.conf)"
@@ -71,6 +71,9 @@ verdict 'each file of the pages is built in' "$(difference "$(find $source/www -
     ! -name '*.[ch]' ! -name embed)" "$(grep -oE 'mod_gemclone/www/[a-z0-9-]+\.[a-z]+' Makefile.am | grep -v '\.[ch]$')")"
 verdict 'no script of the pages makes markup or code of a text' "$(grep -nE \
     'innerHTML|outerHTML|insertAdjacentHTML|setHTML|document\.write|DOMParser|Fragment\(|\beval\b|\bFunction\(' $source/www/*.js)"
+verdict 'each document is installed, and README.md leads to it' "$(difference "$(find doc -name '*.md')" \
+    "$(grep -oE 'doc/[a-z_/]+\.md' Makefile.am)"
+    difference "$(find doc -name '*.md')" "$(grep -oE '\]\(doc/[a-z_/]+\.md' README.md | cut -c 3-)")"
 verdict 'each unit test is run' "$(difference "$(find t/unit -name 'test_*.c' | sed 's/\.c$//')" \
     "$(grep -oE 't/unit/test_[a-z0-9_]+' Makefile.am)")"
 verdict 'each fuzz target is run, and has a corpus' "$(difference "$(find t/fuzz -name 'fuzz_*.c' | sed 's/\.c$//')" \
