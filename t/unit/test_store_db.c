@@ -36,6 +36,7 @@ static struct {
     int prepare_good;
     int connected, prepared, run;
     int bounded, timeout_ms; /* statement_timeout: how often it was set, to what */
+    int compiles;            /* whether jit was left on */
     char bound[4096];        /* the last Bind message */
     size_t bound_len;
     pthread_t threads[64]; /* one a connection, after the first, which accepts */
@@ -250,7 +251,7 @@ static int answer_run(int fd)
     return send_packet(fd, &p);
 }
 
-/* SET statement_timeout, which each session begins with. */
+/* SET statement_timeout and jit, which each session begins with. */
 static int answer_query(int fd, const char *text)
 {
     packet_t p = {.len = 0};
@@ -258,6 +259,7 @@ static int answer_query(int fd, const char *text)
     pthread_mutex_lock(&backend.mutex);
     backend.bounded++;
     backend.timeout_ms = strncmp(text, "SET statement_timeout = ", 24) == 0 ? atoi(text + 24) : -1;
+    backend.compiles = !strstr(text, "; SET jit = off");
     pthread_mutex_unlock(&backend.mutex);
     add_done(&p, "SET");
     add_ready(&p);
@@ -837,6 +839,7 @@ static void test_bounded_once(void **state)
     }
     assert_int_equal(seen(&backend.bounded), 1);
     assert_int_equal(seen(&backend.timeout_ms), options.timeout / 1000);
+    assert_int_equal(seen(&backend.compiles), 0);
     backend_hang_up();
     apr_sleep(MS(50));
     assert_int_equal(run(), APR_SUCCESS);
