@@ -26,7 +26,7 @@ my $stack = Gemclone::Stack->start(
     children     => 1,
     more_modules => [qw(ssl http2)],
     directives   => [
-        @COMMON, 'GemcloneBlockingStreams 6', 'SSLSessionCache none', "Listen 127.0.0.1:$tls_port",
+        @COMMON, 'GemcloneBlockingStreams 6', 'SSLSessionCache none', 'Protocols h2 h2c http/1.1', "Listen 127.0.0.1:$tls_port",
         "<VirtualHost 127.0.0.1:$tls_port>", 'SSLEngine on', "SSLCertificateFile $cert", "SSLCertificateKeyFile $key",
         'Protocols h2 http/1.1', '</VirtualHost>'
     ],
@@ -176,7 +176,7 @@ subtest 'behind mod_proxy' => sub {
 };
 
 subtest 'behind nginx' => sub {
-    my $port = free_port;
+    my ($port, $tls) = (free_port, free_port);
     my ($server, $rest) = split /^# And in the http block: */m, front('front-nginx.conf', $stack->apache->port);
     my $conf = write_file("$dir/nginx.conf", <<~"END");
         daemon off;
@@ -189,6 +189,8 @@ subtest 'behind nginx' => sub {
             $rest
             server {
                 listen 127.0.0.1:$port;
+                listen 127.0.0.1:$tls ssl http2;
+                ssl_certificate $cert; ssl_certificate_key $key;
                 $server
             }
         }
@@ -197,6 +199,8 @@ subtest 'behind nginx' => sub {
         command => [program('nginx'), '-p', "$dir", '-e', "$dir/nginx_error.log", '-c', $conf]);
     $front->wait_for(sub { listens($port) });
     lives_ok('nginx', "http://127.0.0.1:$port");
+    is qx{@{[program 'curl']} -s --http2 --cacert $cert -o /dev/null -w '%{http_version} %{http_code}' https://127.0.0.1:$tls/healthz}, '2 200',
+        'also by HTTP/2, though Apache offers another protocol';
     unlike path("$dir/gemclone.log")->slurp, qr/\?/, 'no query in its log';
     ok $front->stop, 'it stops';
 };
