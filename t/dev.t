@@ -31,6 +31,7 @@ sub ours () { return Gemclone::Process->with_text("$run") }
 sub complaint ($err) { return [grep { !/\.\.\.$|still at it/ } split /\n/, $err] }
 
 subtest 'up and down' => sub {
+    delete local $ENV{GEMCLONE_CLUSTER};    # once as people have it
     my ($status, $out, $err) = dev('up', '--children', 3, '--directive', 'GemcloneQuota basic 7');
     is $status, 0, 'up' or diag $err;
     my %is = map { split /=/, $_, 2 } split /\n/, $out;

@@ -104,6 +104,7 @@ sub test ($self) {
     return ($? >> 8, trim $said);
 }
 
+# It is there once it listens and has all its children.
 sub _start ($self) {
     my $conf = $self->writer->($self);
     unlink $self->console_log;
@@ -115,7 +116,7 @@ sub _start ($self) {
         env     => $self->environment,
         command => [_with_files, program('apache2'), '-D', 'FOREGROUND', '-d', $self->dir, '-f', $conf],
     );
-    $process->wait_for(sub { -s path($self->dir)->child('httpd.pid') && $self->_listens });
+    $process->wait_for(sub { -s path($self->dir)->child('httpd.pid') && $self->_listens && $process->children >= $self->children });
     return $self->process($process);
 }
 

@@ -21,6 +21,21 @@ has database => 'gemclone';
 has owner    => 'postgres';    # the superuser, who migrates
 has role     => 'gemclone';    # whom the module connects as: it can do no DDL
 
+# A cluster at rest in $dir, with the database and the schema in it; returns its directory, of which GEMCLONE_CLUSTER
+# tells those who start one with `start_migrated`: a copy takes a tenth of the time.
+sub make_cluster ($class, $dir) {
+    my $self = $class->new(dir => $dir, sockets => $dir, fsync => 0)->start->migrate;
+    $self->stop or die "Postgres did not stop when asked to\n";
+    return $self->data->to_string;
+}
+
+# With the database and the schema.
+sub start_migrated ($self) {
+    my $made = $ENV{GEMCLONE_CLUSTER} or return $self->start->migrate;
+    system('cp', '-a', $made, $self->data) == 0 or die "cannot copy $made\n";
+    return $self->start;
+}
+
 sub start ($self) {
     $self->_initialise unless -e $self->data->child('PG_VERSION');
     my %set = (

@@ -5,18 +5,20 @@ use Mojo::Base 'TAP::Harness', -signatures;
 
 use App::Prove;
 
-use constant JOBS => 2;
+use constant JOBS => 3;
 
-my ($at_end, $in_turn);
+my ($at_end, $rules);
 
 # The tests that these arguments of prove name; none is all of them.
 sub named ($class, @arguments) { return @{$class->_prove(@arguments)->argv} }
 
-# Runs prove in this process with its own arguments, on @$files where these name none, JOBS of them at a time but for
-# those in @$one_by_one, of which there is never more than one; $check is called after the last test and returns
-# complaints. True when all is well.
-sub run ($class, $arguments, $files, $one_by_one, $check) {
-    ($at_end, $in_turn) = ($check, $one_by_one);
+# Runs prove in this process with its own arguments, on @$files where these name none, JOBS of them at a time. Each of
+# @$queues is a list of files of which there is never more than one at a time; they begin first. $check is called after the
+# last test and returns complaints. True when all is well.
+sub run ($class, $arguments, $files, $queues, $check) {
+    $at_end = $check;
+    # (The scheduler takes what stands alone before what is in a group: so all is in groups.)
+    $rules = {par => [map({ +{seq => $_} } grep {@$_} @$queues), {par => '**'}]};
     my $prove = $class->_prove('--jobs', JOBS, @$arguments);
     $prove->argv([@$files]) unless @{$prove->argv};
     return _nothing() unless @{$prove->argv};    # of which prove makes everything below t/
@@ -38,9 +40,7 @@ sub _nothing () {
 }
 
 sub _initialize ($self, $arguments) {
-    my @in_turn = @{$in_turn // []} ? {seq => $in_turn} : ();
-    return $self->SUPER::_initialize(
-        {%$arguments, rules => {par => [@in_turn, '**']}, aggregator_class => 'Gemclone::Prove::Tally'});
+    return $self->SUPER::_initialize({%$arguments, rules => $rules, aggregator_class => 'Gemclone::Prove::Tally'});
 }
 
 sub aggregate_tests ($self, $tally, @tests) {

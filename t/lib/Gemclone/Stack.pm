@@ -160,7 +160,7 @@ sub _common ($self) {
 sub _start_postgres ($self) {
     my $opt = $self->{opt};
     return $self->postgres(
-        Gemclone::Postgres->new($self->_common, fsync => $opt->{fsync}, %{$opt->{postgres} // {}})->start->migrate);
+        Gemclone::Postgres->new($self->_common, fsync => $opt->{fsync}, %{$opt->{postgres} // {}})->start_migrated);
 }
 
 sub _start_redis ($self) {

@@ -6,7 +6,8 @@ use Mojo::Base -base, -signatures;
 use File::Find ();
 use Gemclone::ApacheTest;
 use Gemclone::Journal;
-use Gemclone::Paths qw(build_dir run_dir);
+use Gemclone::Paths qw(build_dir run_dir temp_dir);
+use Gemclone::Postgres;
 use Gemclone::Prove;
 use Gemclone::Secrets;
 use Gemclone::Stack;
@@ -21,6 +22,8 @@ has package => 0;
 sub run ($self, @prove_arguments) {
     return 1 unless Gemclone::Prove->named(@prove_arguments) || $self->_make_check;
 
+    my $cluster = temp_dir;
+    local $ENV{GEMCLONE_CLUSTER} = Gemclone::Postgres->make_cluster("$cluster");
     # What one test has a prompt do to a key is not to fall on the prompts of another.
     # All that can be logged is, and at the end no secret may stand there, nor anywhere else.
     my $stack = Gemclone::Stack->start(fsync => 0, log_check => 0, writer => \&Gemclone::ApacheTest::configure,
@@ -31,7 +34,9 @@ sub run ($self, @prove_arguments) {
         PERL5LIB => join ':', $stack->dir, $ENV{PERL5LIB} // ());
     my @tests = $self->_tests;
     my $is_whole = !Gemclone::Prove->named(@prove_arguments);
-    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [grep { _takes_turns($_) } @tests], sub { _at_end($stack, $is_whole) });
+    my %of_kind;
+    push @{$of_kind{_kind($_)}}, $_ for @tests;
+    my $passed = Gemclone::Prove->run(\@prove_arguments, \@tests, [@of_kind{qw(busy shares)}], sub { _at_end($stack, $is_whole) });
     return $passed ? 0 : 1;
 }
 
@@ -62,11 +67,11 @@ sub _tests ($self) {
     return sort { $a =~ tr{/}{} <=> $b =~ tr{/}{} || $a cmp $b } @found;
 }
 
-# Whether there may be only one such test at a time: those that share the stack, as all do that start none of their own, change
-# what others would see; and those that say so keep the machine busy.
-sub _takes_turns ($test) {
+# There is never more than one test at a time that `shares` the stack, as all do that start none of their own: it changes what
+# others would see; nor of those that say that they keep the machine busy.
+sub _kind ($test) {
     my $text = path($test)->slurp;
-    return $text !~ /->start\b/ || $text =~ /^# Keeps the machine busy/m;
+    return $text =~ /^# Keeps the machine busy/m ? 'busy' : $text !~ /->start\b/ ? 'shares' : 'alone';
 }
 
 # Stopping is part of the test: whatever the server says while it goes counts too.
