@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <apr_general.h>
@@ -33,10 +34,19 @@
 
 /* --- Time ------------------------------------------------------------------ */
 
+/* For tests whose other clock is in their hand. */
+static inline apr_time_t real_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
 /* Sanitizers and a busy machine are slow; what must not happen takes longer by far. */
 static inline void check_elapsed(apr_time_t begin, int least_ms, int most_ms)
 {
-    int ms = (int)((apr_time_now() - begin) / 1000);
+    int ms = (int)((real_now() - begin) / 1000);
 
     if (ms < least_ms || ms > most_ms) {
         fail_msg("it took %d ms, but %d to %d expected", ms, least_ms, most_ms);

@@ -2,6 +2,7 @@
  * Unit tests of statements: parameters, results, loans of connections, and what is made of a
  * server's answers, against a backend that speaks just as much of Postgres' protocol.
  */
+#include "clock.h"
 #include "store_support.h"
 
 #include <arpa/inet.h>
@@ -15,8 +16,9 @@
 enum {
     CONNECTIONS = 2,
     TIMEOUT_MS = 200,
-    WAIT_MS = 3000,
-    SLOW_MS = 400, /* what a busy machine may add to anything */
+    SHORT_MS = 50,
+    PATIENT_MS = 60000, /* where time is no matter */
+    SLOW_MS = 20000,    /* what a busy machine may add to anything */
     CALLERS = 6,
     TRIES = 3,      /* db.c's */
     RENEW_MS = 250, /* also */
@@ -24,11 +26,49 @@ enum {
 
 static apr_pool_t *pool; /* of one test */
 
+/* --- A gate ----------------------------------------------------------------- */
+
+/* Where a test has somebody wait until it has seen what the others do meanwhile. */
+static struct {
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t opened;
+    int is_shut, waiting;
+} gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
+
+static void set_gate(int is_shut)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.is_shut = is_shut;
+    pthread_cond_broadcast(&gate.opened);
+    pthread_mutex_unlock(&gate.mutex);
+}
+
+static int count_at_gate(void)
+{
+    int waiting;
+
+    pthread_mutex_lock(&gate.mutex);
+    waiting = gate.waiting;
+    pthread_mutex_unlock(&gate.mutex);
+    return waiting;
+}
+
+static void pass_gate(void)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.waiting++;
+    while (gate.is_shut) {
+        pthread_cond_wait(&gate.opened, &gate.mutex);
+    }
+    gate.waiting--;
+    pthread_mutex_unlock(&gate.mutex);
+}
+
 /* --- The backend ------------------------------------------------------------ */
 
 /* What it does at each statement that is run, in this order, and then again from the last on:
  * "C<tag>" it is done, "E<SQLSTATE>" it is refused, "D" gives a row, "H" never answers,
- * "P<ms>" is done after so long, "X" closes the connection. */
+ * "P<ms>" is done after so long, "G" when the gate is open, "X" closes the connection. */
 static struct {
     pthread_mutex_t mutex; /* guards what follows */
     const char *const *script;
@@ -238,6 +278,10 @@ static int answer_run(int fd)
         apr_sleep(MS(atoi(step + 1)));
         add_done(&p, "UPDATE 1");
         break;
+    case 'G':
+        pass_gate();
+        add_done(&p, "UPDATE 1");
+        break;
     case 'H':
         return 1;
     case 'X':
@@ -393,6 +437,7 @@ static struct {
     gc_db_lease_t idle[CALLERS];
     int idle_count;
     int fails;    /* open does */
+    int is_gated; /* it waits at the gate */
     int delay_ms; /* which takes so long */
     int opens, closes, lent, most;
     int opening, most_opening;
@@ -408,7 +453,7 @@ static void finish(gc_db_lease_t *lease)
 
 static int take_idle(gc_db_lease_t *lease, int *fails)
 {
-    int found = 0, delay_ms;
+    int found = 0, delay_ms, is_gated;
 
     pthread_mutex_lock(&provider.mutex);
     provider.opens++;
@@ -417,6 +462,7 @@ static int take_idle(gc_db_lease_t *lease, int *fails)
     }
     *fails = provider.fails;
     delay_ms = provider.delay_ms;
+    is_gated = provider.is_gated;
     if (!*fails && provider.idle_count > 0) {
         *lease = provider.idle[--provider.idle_count];
         found = 1;
@@ -429,6 +475,9 @@ static int take_idle(gc_db_lease_t *lease, int *fails)
     }
     pthread_mutex_unlock(&provider.mutex);
     apr_sleep(MS(delay_ms));
+    if (is_gated) {
+        pass_gate();
+    }
     pthread_mutex_lock(&provider.mutex);
     provider.opening--;
     pthread_mutex_unlock(&provider.mutex);
@@ -476,8 +525,8 @@ static void provider_reset(void)
     while (provider.idle_count > 0) {
         finish(&provider.idle[--provider.idle_count]);
     }
-    provider.fails = provider.delay_ms = provider.opens = provider.closes = provider.lent =
-        provider.most = provider.most_opening = provider.ceiling = 0;
+    provider.fails = provider.is_gated = provider.delay_ms = provider.opens = provider.closes =
+        provider.lent = provider.most = provider.most_opening = provider.ceiling = 0;
 }
 
 /* --- Running ---------------------------------------------------------------- */
@@ -504,7 +553,7 @@ static apr_status_t run(void)
 
 static void until_it_tries_again(void)
 {
-    apr_sleep(GC_DB_RETRY_AFTER + MS(20));
+    clock_advance(GC_DB_RETRY_AFTER);
 }
 
 /* --- Statements ------------------------------------------------------------- */
@@ -910,6 +959,8 @@ static void check_unknown(const char *step, gc_sql_e statement)
 {
     int hangs = *step == 'H';
 
+    options.timeout = MS(hangs ? TIMEOUT_MS : PATIENT_MS);
+    create();
     SCRIPT("CSELECT 0", step, "CSELECT 0");
     assert_int_equal(run_statement(statement), APR_SUCCESS);
     assert_int_equal(run_statement(statement), GC_EUNKNOWN);
@@ -928,17 +979,16 @@ static void check_unknown(const char *step, gc_sql_e statement)
 
 static void test_no_answer(void **state)
 {
-    apr_time_t before = apr_time_now();
+    apr_time_t before = real_now();
 
     (void)state;
     check_unknown("H", GC_SQL_READY);
-    check_elapsed(before, TIMEOUT_MS - 10 + (int)(GC_DB_RETRY_AFTER / 1000),
-                  TIMEOUT_MS + (int)(GC_DB_RETRY_AFTER / 1000) + 2 * SLOW_MS);
+    check_elapsed(before, TIMEOUT_MS - 10, TIMEOUT_MS + SLOW_MS);
 }
 
 static void test_hung_up_on(void **state)
 {
-    apr_time_t before = apr_time_now();
+    apr_time_t before = real_now();
 
     (void)state;
     check_unknown("X", GC_SQL_SWEEP);
@@ -1031,46 +1081,66 @@ static void test_one_a_second(void **state)
 /* --- Many callers ------------------------------------------------------------ */
 
 typedef struct {
+    pthread_t thread;
     apr_status_t rv;
-    apr_interval_time_t took;
 } caller_t;
+
+static int ended_callers; /* atomic */
 
 static void *caller_thread(void *baton)
 {
     caller_t *caller = baton;
-    apr_time_t before = apr_time_now();
     gc_db_result_t *result;
     apr_pool_t *own;
 
     apr_pool_create(&own, NULL);
     caller->rv = gc_db_run(db, own, GC_SQL_READY, NULL, &result);
-    caller->took = apr_time_now() - before;
     apr_pool_destroy(own);
+    __atomic_fetch_add(&ended_callers, 1, __ATOMIC_SEQ_CST);
     return NULL;
+}
+
+static void start_callers(caller_t callers[CALLERS])
+{
+    int i;
+
+    __atomic_store_n(&ended_callers, 0, __ATOMIC_SEQ_CST);
+    for (i = 0; i < CALLERS; i++) {
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, caller_thread, &callers[i]), 0);
+    }
+}
+
+static void join_callers(caller_t callers[CALLERS])
+{
+    int i;
+
+    for (i = 0; i < CALLERS; i++) {
+        pthread_join(callers[i].thread, NULL);
+    }
 }
 
 static void run_callers(caller_t callers[CALLERS])
 {
-    pthread_t threads[CALLERS];
-    int i;
-
-    for (i = 0; i < CALLERS; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, caller_thread, &callers[i]), 0);
-    }
-    for (i = 0; i < CALLERS; i++) {
-        pthread_join(threads[i], NULL);
-    }
+    start_callers(callers);
+    join_callers(callers);
 }
 
-/* How many took longer. */
-static int count_slow(const caller_t callers[CALLERS], int ms)
+/* So many wait at the gate until it opens, and all others end before: time goes on once those are
+ * there. */
+static void check_waiting(caller_t callers[CALLERS], int waiting)
 {
-    int count = 0, i;
+    int tries, ended = 0;
 
-    for (i = 0; i < CALLERS; i++) {
-        count += callers[i].took > MS(ms);
+    set_gate(1);
+    start_callers(callers);
+    for (tries = 0; tries < SLOW_MS / 10 && ended < CALLERS - waiting; tries++) {
+        apr_sleep(MS(10));
+        clock_advance(count_at_gate() == waiting ? MS(10) : 0);
+        ended = __atomic_load_n(&ended_callers, __ATOMIC_SEQ_CST);
     }
-    return count;
+    set_gate(0);
+    join_callers(callers);
+    assert_int_equal(ended, CALLERS - waiting);
 }
 
 static int count_good(const caller_t callers[CALLERS])
@@ -1124,13 +1194,11 @@ static void test_bound_of_waiting(void **state)
     caller_t callers[CALLERS];
 
     (void)state;
-    options.wait = MS(50);
-    options.timeout = MS(5000);
+    options.wait = MS(SHORT_MS);
     create();
-    SCRIPT("P600");
-    run_callers(callers);
+    SCRIPT("G");
+    check_waiting(callers, CONNECTIONS);
     assert_int_equal(count_good(callers), CONNECTIONS);
-    assert_int_equal(count_slow(callers, 500), CONNECTIONS);
     check_logged("GEM0206 GEM0206 GEM0206 GEM0206 ");
 }
 
@@ -1156,12 +1224,11 @@ static void test_bound_of_opening(void **state)
 
     (void)state;
     options.connections = CALLERS;
-    options.wait = MS(50);
+    options.wait = MS(SHORT_MS);
     create();
-    provider.delay_ms = 600;
-    run_callers(callers);
+    provider.is_gated = 1;
+    check_waiting(callers, 1);
     assert_int_equal(count_good(callers), 1);
-    assert_int_equal(count_slow(callers, 500), 1);
     assert_int_equal(provider.opens, 1);
     check_logged("GEM0206 GEM0206 GEM0206 GEM0206 GEM0206 ");
 }
@@ -1176,10 +1243,9 @@ static void test_one_looks(void **state)
     provider.fails = 1;
     assert_int_equal(run(), GC_EUNAVAILABLE);
     until_it_tries_again();
-    provider.delay_ms = 500;
-    run_callers(callers);
+    provider.is_gated = 1;
+    check_waiting(callers, 1);
     assert_int_equal(count_good(callers), 0);
-    assert_int_equal(count_slow(callers, 400), 1);
     assert_int_equal(provider.opens, 2);
     check_logged("GEM0201 ");
 }
@@ -1189,6 +1255,7 @@ static void test_one_looks(void **state)
 static void test_waiting_when_it_goes(void **state)
 {
     caller_t callers[CALLERS];
+    apr_time_t before = real_now();
 
     (void)state;
     options.connections = 1;
@@ -1197,7 +1264,7 @@ static void test_waiting_when_it_goes(void **state)
     provider.delay_ms = 200;
     run_callers(callers);
     assert_int_equal(count_good(callers), 0);
-    assert_int_equal(count_slow(callers, 200 + SLOW_MS), 0);
+    check_elapsed(before, 0, SLOW_MS);
     assert_int_equal(provider.opens, 1);
     check_logged("GEM0201 ");
 }
@@ -1211,7 +1278,7 @@ static void test_read_only(void **state)
     (void)state;
     SCRIPT("P50");
     run_callers(callers);
-    apr_sleep(MS(RENEW_MS + 50));
+    clock_advance(MS(RENEW_MS));
     before = seen(&backend.connected);
     assert_in_range(before, 1, CONNECTIONS);
     SCRIPT("E25006", "CSELECT 0");
@@ -1227,7 +1294,6 @@ static void test_read_only(void **state)
 /* but while there are no others it is not asked for a new one each time. */
 static void test_read_only_for_long(void **state)
 {
-    apr_time_t began = apr_time_now();
     int i;
 
     (void)state;
@@ -1235,7 +1301,12 @@ static void test_read_only_for_long(void **state)
     for (i = 0; i < 50; i++) {
         assert_int_equal(run(), GC_EUNAVAILABLE);
     }
-    assert_in_range(seen(&backend.connected), 1, 1 + (apr_time_now() - began) / MS(RENEW_MS));
+    assert_int_equal(seen(&backend.connected), 1);
+    clock_advance(MS(RENEW_MS));
+    for (i = 0; i < 50; i++) {
+        assert_int_equal(run(), GC_EUNAVAILABLE);
+    }
+    assert_int_equal(seen(&backend.connected), 2);
     forget_logged();
 }
 
@@ -1263,12 +1334,13 @@ static int setup(void **state)
     (void)state;
     apr_pool_create(&pool, NULL);
     forget_logged();
+    clock_stop();
     backend.script = script;
     backend_start();
     options = (gc_db_options_t){.provider = {open_cb, close_cb, &provider},
                                 .log = &log_sink,
-                                .timeout = MS(TIMEOUT_MS),
-                                .wait = MS(WAIT_MS),
+                                .timeout = MS(PATIENT_MS),
+                                .wait = MS(PATIENT_MS),
                                 .connections = CONNECTIONS};
     create();
     return 0;
