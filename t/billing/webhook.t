@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Webhooks: what is Stripe's is taken once, in whatever order and however often it comes; anything else is refused.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # CR, LF and NUL in every place of a request, raw and escaped: no answer is split or gets a header, none is a 500.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SQL in every text, parameter, header and variable of every route: it is data, or refused; the database never hears it.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

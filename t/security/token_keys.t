@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Access tokens by RS256 and ES256: only those that the private key has signed are good, whoever knows the public one;
 # others can verify them by /.well-known/jwks.json; and keys are rolled from one algorithm to another.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each change of the schema goes there and back, by itself and by Sqitch.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Paths qw(program temp_dir top);

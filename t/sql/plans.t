@@ -3,6 +3,7 @@
 # functions that it calls, not by a plan made for any parameters.
 #
 # Postgres itself tells: auto_explain logs the plan of everything that runs while requests go through the server.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Check;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The same stream over TLS, over HTTP/2, under other MPMs, and behind the proxies that the documentation tells of; a long
 # answer over HTTP/2.
+# Takes long: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Certificate;

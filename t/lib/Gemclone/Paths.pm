@@ -9,7 +9,7 @@ use IO::Socket::IP;
 use Mojo::File qw(curfile path);
 
 our @EXPORT_OK = qw(top run_dir build_dir module_file program apxs temp_dir write_file secret_file free_port
-    port_is_free need_space);
+    port_is_free need_space processors);
 
 sub top ()       { state $top = curfile->dirname->dirname->dirname->dirname->to_abs }
 sub run_dir ()   { path($ENV{GEMCLONE_RUN}   || top->child('run')) }
@@ -83,6 +83,8 @@ sub free_port () {
     }
     die "there is no free port\n";
 }
+
+sub processors () { state $count = int qx{nproc}; return $count }
 
 sub need_space ($dir, $megabytes) {
     my ($free) = (qx{df -Pk '$dir'} =~ /\n\S+\s+\d+\s+\d+\s+(\d+)/);

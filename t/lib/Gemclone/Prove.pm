@@ -5,14 +5,17 @@ use Mojo::Base 'TAP::Harness', -signatures;
 
 use App::Prove;
 
-use constant JOBS => 3;
+use Gemclone::Paths qw(processors);
+
+# Most tests wait more than they compute.
+sub JOBS () { return 1 + processors }
 
 my ($at_end, $rules);
 
 # The tests that these arguments of prove name; none is all of them.
 sub named ($class, @arguments) { return @{$class->_prove(@arguments)->argv} }
 
-# Runs prove in this process with its own arguments, on @$files where these name none, JOBS of them at a time. Each of
+# Runs prove in this process with its own arguments, on @$files where these name none, JOBS of them at a time, in their order. Each of
 # @$queues is a list of files of which there is never more than one at a time; they begin first. $check is called after the
 # last test and returns complaints. True when all is well.
 sub run ($class, $arguments, $files, $queues, $check) {

@@ -6,7 +6,7 @@ use Mojo::Base -base, -signatures;
 use File::Find ();
 use Gemclone::ApacheTest;
 use Gemclone::Journal;
-use Gemclone::Paths qw(build_dir run_dir temp_dir);
+use Gemclone::Paths qw(build_dir processors run_dir temp_dir);
 use Gemclone::Postgres;
 use Gemclone::Prove;
 use Gemclone::Secrets;
@@ -44,7 +44,7 @@ sub run ($self, @prove_arguments) {
 sub _make_check ($self) {
     my $log = run_dir->child('log')->make_path->child('check.log');
     print STDERR "dev: make check ...\n";
-    my $failed = system sprintf q{make -C '%s' check > '%s' 2>&1 < /dev/null}, build_dir, $log;
+    my $failed = system sprintf q{make -j %d -C '%s' check > '%s' 2>&1 < /dev/null}, processors, build_dir, $log;
     my $said = path($log)->slurp;
     my %count = map { $_ => 0 } qw(TOTAL PASS SKIP FAIL ERROR);
     $count{$1} = $2 while $said =~ /^# ([A-Z]+): +(\d+)$/mg;
@@ -56,7 +56,8 @@ sub _make_check ($self) {
     return $good;
 }
 
-# Every .t below t/, top ones first; the referee's and the browser's only where they are wanted. The guards are part of make check.
+# Every .t below t/; the referee's and the browser's only where they are wanted. The guards are part of make check. Those that
+# say that they take long are the first, so that none of them is still at it when all others are done.
 sub _tests ($self) {
     my @found;
     my $look = sub {
@@ -64,15 +65,16 @@ sub _tests ($self) {
         push @found, $File::Find::name if /\.t$/ && -f;
     };
     File::Find::find($look, 't');
-    return sort { $a =~ tr{/}{} <=> $b =~ tr{/}{} || $a cmp $b } @found;
+    my %rank = map { $_ => (_says($_, 'Takes long') ? 0 : 1) . tr{/}{} } @found;
+    return sort { $rank{$a} <=> $rank{$b} || $a cmp $b } @found;
 }
 
 # There is never more than one test at a time that `shares` the stack, as all do that start none of their own: it changes what
 # others would see; nor of those that say that they keep the machine busy.
-sub _kind ($test) {
-    my $text = path($test)->slurp;
-    return $text =~ /^# Keeps the machine busy/m ? 'busy' : $text !~ /->start\b/ ? 'shares' : 'alone';
-}
+sub _kind ($test) { return _says($test, 'Keeps the machine busy') ? 'busy' : path($test)->slurp !~ /->start\b/ ? 'shares' : 'alone' }
+
+# Whether a line of a test's head says this of it.
+sub _says ($test, $what) { return path($test)->slurp =~ /^# $what: see Gemclone::Suite\./m }
 
 # Stopping is part of the test: whatever the server says while it goes counts too.
 sub _at_end ($stack, $is_whole) {
