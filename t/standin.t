@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 # The stand-in for Gemini: its wire format byte by byte, its faults, and a thousand streams at once.
+# Runs without the module: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use FindBin ();

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 # The stand-in for SMS gateways: Twilio's Messages and Verify, Standard Webhooks, what the phones get, and its faults.
+# Runs without the module: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use FindBin ();

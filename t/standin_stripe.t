@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
 # The stand-in for Stripe: its API as Stripe's is, what its control API makes happen, its webhooks, and its faults.
+# Runs without the module: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use FindBin ();

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each change of the schema goes there and back, by itself and by Sqitch.
 # Takes long: see Gemclone::Suite.
+# Runs without the module: see Gemclone::Suite.
 use Mojo::Base -strict, -signatures;
 
 use Gemclone::Paths qw(program temp_dir top);

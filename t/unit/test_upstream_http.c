@@ -26,6 +26,7 @@
 #include "upstream/http.h"
 
 #define MS(n)      apr_time_from_msec(n)
+#define IDLE_TURNS 30
 #define PARALLEL   500
 #define AT_MOST    50 /* connections, where a test bounds them */
 #define PATIENCE_S 20
@@ -136,6 +137,17 @@ static void serve_drip(struct bufferevent *client)
                              "...............................");
 }
 
+/* 1000 bytes in two seconds. */
+static void serve_crawl(struct bufferevent *client)
+{
+    char body[1001];
+
+    memset(body, '.', sizeof(body) - 1);
+    body[sizeof(body) - 1] = '\0';
+    bufferevent_set_rate_limit(client, server.slow);
+    answer(client, "200 OK", body);
+}
+
 static void serve_big(struct bufferevent *client)
 {
     static char body[100001];
@@ -175,6 +187,7 @@ static const struct {
     { "/head", serve_head },
     { "/stall", serve_stall },
     { "/drip", serve_drip },
+    { "/crawl", serve_crawl },
     { "/big", serve_big },
     { "/garbage", serve_garbage },
     { "/reset", serve_reset },
@@ -382,13 +395,15 @@ static void nothing_cb(evutil_socket_t fd, short what, void *baton)
     (void)fd, (void)what, (void)baton;
 }
 
-/* Lets time pass, to see that nothing more happens. */
+/* Lets time pass, to see that nothing more happens: so many turns of the loop as well, for a machine
+ * that is busy with others meanwhile. */
 static void idle(long ms)
 {
-    const struct timeval pause = { 0, ms * 1000 };
+    const struct timeval pause = { 0, ms * 1000 / IDLE_TURNS };
     apr_time_t end = apr_time_now() + MS(ms);
+    int turns;
 
-    while (apr_time_now() < end) {
+    for (turns = 0; turns < IDLE_TURNS || apr_time_now() < end; turns++) {
         event_base_once(base, -1, EV_TIMEOUT, nothing_cb, NULL, &pause);
         event_base_loop(base, EVLOOP_ONCE);
     }
@@ -583,14 +598,15 @@ static void test_failures(void **state)
         const char *path;
         gc_http_reason_e reason;
         apr_status_t status;
+        int first_ms, idle_ms;
     } rows[] = {
-        { "/reset", GC_HTTP_RESET, APR_ECONNRESET },
-        { "/cut", GC_HTTP_RESET, APR_ECONNRESET },
-        { "/garbage", GC_HTTP_OTHER, APR_EGENERAL },
-        { "/big", GC_HTTP_TOO_BIG, APR_ENOSPC },
-        { "/nothing", GC_HTTP_TIMEOUT_FIRST, APR_TIMEUP },
-        { "/head", GC_HTTP_TIMEOUT_FIRST, APR_TIMEUP },
-        { "/stall", GC_HTTP_TIMEOUT_IDLE, APR_TIMEUP },
+        { "/reset", GC_HTTP_RESET, APR_ECONNRESET, 5000, 5000 },
+        { "/cut", GC_HTTP_RESET, APR_ECONNRESET, 5000, 5000 },
+        { "/garbage", GC_HTTP_OTHER, APR_EGENERAL, 5000, 5000 },
+        { "/big", GC_HTTP_TOO_BIG, APR_ENOSPC, 5000, 5000 },
+        { "/nothing", GC_HTTP_TIMEOUT_FIRST, APR_TIMEUP, 50, 5000 },
+        { "/head", GC_HTTP_TIMEOUT_FIRST, APR_TIMEUP, 50, 5000 },
+        { "/stall", GC_HTTP_TIMEOUT_IDLE, APR_TIMEUP, 5000, 50 },
     };
     apr_size_t i;
 
@@ -599,7 +615,7 @@ static void test_failures(void **state)
         gc_http_request_t request = get(rows[i].path);
         probe_t *probe;
 
-        request.timeouts = (gc_http_timeouts_t) { .first = MS(50), .idle = MS(60) };
+        request.timeouts = (gc_http_timeouts_t) { .first = MS(rows[i].first_ms), .idle = MS(rows[i].idle_ms) };
         request.max_bytes = 50000;
         probe = run_request(&request);
         assert_int_equal(probe->result.reason, rows[i].reason);
@@ -725,16 +741,16 @@ static void test_timeout_total(void **state)
 
 static void test_no_timeout_while_bytes_come(void **state)
 {
-    gc_http_request_t request = get("/drip");
+    gc_http_request_t request = get("/crawl");
     apr_time_t began = apr_time_now();
     probe_t *probe;
 
     (void)state;
-    request.timeouts = (gc_http_timeouts_t) { MS(100), MS(100), MS(100), MS(5000) };
+    request.timeouts = (gc_http_timeouts_t) { MS(1000), MS(1000), MS(1000), MS(60000) };
     probe = run_request(&request);
     assert_int_equal(probe->result.reason, GC_HTTP_OK);
-    assert_int_equal(probe->length, 100);
-    assert_true(apr_time_now() - began > MS(120));
+    assert_int_equal(probe->length, 1000);
+    assert_true(apr_time_now() - began > MS(1200));
 }
 
 /* ---- cancelling ---- */
