@@ -35,6 +35,7 @@ for my $language (sort keys %RUNS) {
             JOIN gemclone.users u ON u.id = c.user_id WHERE c.title = ? AND u.mobile_number = ? AND m.sender = 'gemini' AND m.status = 'done'
             SQL
         ok length $stored, 'and stored';
-        cmp_ok index($said, $stored), '>=', 0, 'to its end';
+        my $times = () = $said =~ /\Q$stored\E/g;
+        cmp_ok $times, '>=', $language eq 'sh' ? 1 : 2, 'to its end, once as it grew';
     };
 }
