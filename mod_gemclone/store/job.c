@@ -156,6 +156,8 @@ apr_status_t gc_job_put_off(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *j
     gc_db_add_interval(&params, delay->delay);
     gc_db_add_bool(&params, delay->fallback);
     gc_db_add_bool(&params, delay->uncount);
+    gc_db_add_text(&params, delay->error);
+    gc_db_add_text(&params, delay->reason);
     rv = gc_db_run(db, pool, GC_SQL_JOB_PUT_OFF, &params, &rows);
     return rv == APR_SUCCESS && !gc_db_bool(rows, 0, 0) ? GC_ENOENT : rv;
 }
@@ -180,6 +182,7 @@ apr_status_t gc_job_finish(gc_db_t *db, apr_pool_t *pool, const gc_job_ref_t *jo
     gc_db_add_int_or_null(&params, end->thought_tokens);
     gc_db_add_int_or_null(&params, end->prompt_weight);
     gc_db_add_bool(&params, end->refund);
+    gc_db_add_text(&params, end->reason);
     rv = gc_db_run(db, pool, GC_SQL_JOB_FINISH, &params, &rows);
     if (rv == APR_SUCCESS && strcmp(gc_db_text(rows, 0, 0), "stored") != 0) {
         return GC_ENOENT;

@@ -71,8 +71,9 @@ GC_MUST_CHECK apr_status_t gc_job_stops(gc_db_t *db, apr_pool_t *pool,
 
 typedef struct gc_job_delay_t {
     apr_interval_time_t delay;
-    int fallback; /* with the fallback model from now on */
-    int uncount;  /* this try does not count */
+    int fallback;               /* with the fallback model from now on */
+    int uncount;                /* this try does not count */
+    const char *error, *reason; /* why, as in gc_job_end_t; NULL: what was known stays */
 } gc_job_delay_t;
 
 /* Gives a job back, to be tried again later. GC_ENOENT: it was not ours any more. */
@@ -91,6 +92,7 @@ typedef struct gc_job_end_t {
     apr_int64_t prompt_tokens, cached_tokens, thought_tokens; /* -1: unknown */
     apr_int64_t prompt_weight; /* of the prompt's own text; -1: the estimate stays */
     int refund;                /* the prompt is given back to the user's quota */
+    const char *reason;        /* with "failed": a word or two for admins, or NULL */
 } gc_job_end_t;
 
 /* Stores the end; durable when this returns. *next_due: the room has another

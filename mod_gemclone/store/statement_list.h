@@ -156,10 +156,10 @@ WRITE(JOB_CLAIM,
 READ(JOB_HISTORY, "SELECT prompt, reply, tokens FROM gemclone.job_history($1, $2, $3)")
 WRITE(JOB_RENEW, "SELECT gemclone.job_renew($1, $2, $3, $4)")
 READ(JOB_STOPS, "SELECT reply_id, fence, why FROM gemclone.job_stops($1, $2, $3)")
-WRITE(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6)")
+WRITE(JOB_PUT_OFF, "SELECT gemclone.job_put_off($1, $2, $3, $4, $5, $6, $7, $8)")
 WRITE(JOB_FINISH,
   "SELECT outcome, next_due FROM gemclone.job_finish("
-  "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
+  "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
 
 /* billing.c */
 WRITE(STRIPE_EVENT_STORE,

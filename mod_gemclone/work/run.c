@@ -3,6 +3,7 @@
  */
 #include <apr_strings.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/weight.h"
 #include "worker_internal.h"
@@ -278,6 +279,14 @@ static const char *word_or_null(const char *word)
     return *word ? word : NULL;
 }
 
+/* What became of a try, for admins: the word that the log has for it, and Gemini's own. */
+static const char *reason_of(const gc_gemini_outcome_t *outcome, apr_pool_t *scratch)
+{
+    return *outcome->error_code && strcasecmp(outcome->error_code, outcome->detail) != 0
+               ? apr_pstrcat(scratch, outcome->detail, " ", outcome->error_code, NULL)
+               : outcome->detail;
+}
+
 static void describe_end(const gc_run_t *run, apr_pool_t *scratch, gc_job_end_t *end)
 {
     const gc_gemini_outcome_t *o = run->outcome;
@@ -299,6 +308,7 @@ static void describe_end(const gc_run_t *run, apr_pool_t *scratch, gc_job_end_t 
     end->thought_tokens = o->usage.prompt ? o->usage.thoughts : -1;
     end->prompt_weight = done ? weigh_prompt(run) : -1;
     end->refund = run->decision.refund;
+    end->reason = done ? NULL : reason_of(o, scratch);
 }
 
 static void store_run(void *baton)
@@ -310,7 +320,11 @@ static void store_run(void *baton)
 
     apr_pool_create(&scratch, run->pool);
     if (run->decision.again) {
-        run->stored = gc_job_put_off(db, scratch, &run->job.ref, &run->decision.delay);
+        gc_job_delay_t delay = run->decision.delay;
+
+        delay.error = run->outcome ? gc_gemini_error_name(run->outcome->error) : NULL;
+        delay.reason = run->outcome ? reason_of(run->outcome, scratch) : NULL;
+        run->stored = gc_job_put_off(db, scratch, &run->job.ref, &delay);
     } else {
         describe_end(run, scratch, &end);
         run->stored = gc_job_finish(db, scratch, &run->job.ref, &end, &run->next_due);

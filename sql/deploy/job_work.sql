@@ -148,9 +148,11 @@ $$;
 -- Gives a job back, to be tried again after p_delay, behind those that are due before;
 -- p_uncount: this try does not count (the process stops in an orderly way, or Gemini
 -- was not asked). One that was cancelled meanwhile is
--- due at once: whoever takes it ends it. False: it was not ours any more.
+-- due at once: whoever takes it ends it. p_error, p_reason: why, for admins; NULL: what was known
+-- before. False: it was not ours any more.
 CREATE FUNCTION gemclone.job_put_off(p_room uuid, p_reply bigint, p_fence bigint,
-                                     p_delay interval, p_fallback boolean, p_uncount boolean)
+                                     p_delay interval, p_fallback boolean, p_uncount boolean,
+                                     p_error text, p_reason text)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     -- The fence moves too: nothing that this try still reports can count.
@@ -159,7 +161,8 @@ BEGIN
         place = CASE WHEN p_delay > interval '0' THEN greatest(j.place, now() + p_delay)
                      ELSE j.place END,
         fence = j.fence + 1,
-        fallback = j.fallback OR p_fallback, tries = j.tries - p_uncount::integer
+        fallback = j.fallback OR p_fallback, tries = j.tries - p_uncount::integer,
+        error = coalesce(p_error, j.error), reason = CASE WHEN p_error IS NULL THEN j.reason ELSE p_reason END
     WHERE j.room_id = p_room AND j.reply_id = p_reply AND j.fence = p_fence;
     RETURN FOUND;
 END
@@ -168,7 +171,8 @@ $$;
 -- Stores the end of a reply, and lets the room's next one be taken.
 -- p_refund gives the prompt back to the day it was charged on. p_prompt_tokens
 -- is what Gemini counted for all that was sent, p_weight what of it fell on
--- this prompt alone (NULL: unknown; the estimate made at sending stays).
+-- this prompt alone (NULL: unknown; the estimate made at sending stays). p_reason: of a failure, a
+-- word or two for admins.
 --
 -- outcome: 'stored'; 'late': the job is another process's by now, or gone.
 -- next_due: the room's next reply became due.
@@ -176,11 +180,12 @@ CREATE FUNCTION gemclone.job_finish(
     p_room uuid, p_reply bigint, p_fence bigint, p_status text, p_content text, p_error text,
     p_error_detail text, p_finish_reason text, p_model text, p_tokens integer,
     p_prompt_tokens integer, p_cached_tokens integer, p_thought_tokens integer,
-    p_weight integer, p_refund boolean)
+    p_weight integer, p_refund boolean, p_reason text)
 RETURNS TABLE (outcome text, next_due boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_job gemclone.jobs;
+    v_job    gemclone.jobs;
+    v_refund boolean;
 BEGIN
     -- The room before the job, as everybody takes them: see messages_send.
     PERFORM FROM gemclone.chatrooms r WHERE r.id = p_room FOR NO KEY UPDATE;
@@ -208,11 +213,20 @@ BEGIN
           AND m.room_id = p_room AND m.id = r.parent_id;
     END IF;
 
+    v_refund := p_refund OR v_job.dropped AND p_status <> 'done';
     UPDATE gemclone.usage g
-    SET prompts = greatest(g.prompts - p_refund::integer, 0),
+    SET prompts = greatest(g.prompts - v_refund::integer, 0),
         input_tokens = g.input_tokens + coalesce(p_prompt_tokens, 0),
         output_tokens = g.output_tokens + p_tokens + coalesce(p_thought_tokens, 0)
     WHERE g.user_id = v_job.user_id AND g.day = v_job.charged_on;
+
+    IF p_status = 'failed' THEN
+        INSERT INTO gemclone.failures
+            (room_id, reply_id, user_id, site, tries, lost, error, reason, refunded, charged_on, traceparent,
+             created_at)
+        VALUES (p_room, p_reply, v_job.user_id, v_job.site, v_job.tries, v_job.lost, p_error, p_reason, v_refund,
+                v_job.charged_on, v_job.traceparent, v_job.created_at);
+    END IF;
 
     UPDATE gemclone.jobs j SET due_at = now()
     WHERE j.room_id = p_room AND j.due_at IS NULL

@@ -39,7 +39,7 @@ BEGIN
     ELSE
         SELECT f.next_due INTO next_due
         FROM gemclone.job_finish(p_room, p_reply, v_job.fence, 'cancelled', '', NULL, NULL, NULL,
-                                 NULL, 0, NULL, NULL, NULL, NULL, false) f;
+                                 NULL, 0, NULL, NULL, NULL, NULL, false, NULL) f;
         outcome := 'cancelled';
         status := 'cancelled';
         RETURN NEXT;

@@ -2,6 +2,6 @@
 
 BEGIN;
 
-DROP TABLE gemclone.jobs;
+DROP TABLE gemclone.failures, gemclone.jobs;
 
 COMMIT;

@@ -51,6 +51,7 @@ my @DENIED = (
 my %ROWS
     = map { ("gemclone.$_" => 'arwd') } qw(users sessions sessions_ended limits otps deliveries chatrooms messages usage idempotency jobs tickets
     customers checkouts subscriptions reversals stripe_events);
+$ROWS{'gemclone.failures'} = 'ard';
 
 plan tests => 8 + @DENIED, need 'gemclone';
 
