@@ -78,15 +78,27 @@ void *gc_location_create(apr_pool_t *pool, char *path)
 
     (void)path;
     l->engine = -1;
+    l->admin = -1;
     return l;
 }
 
 void *gc_location_merge(apr_pool_t *pool, void *base, void *add)
 {
-    gc_location_t *b = base, *a = add;
+    const gc_location_t *b = base, *a = add;
+    gc_location_t *l = apr_pmemdup(pool, b, sizeof(*l));
 
-    (void)pool;
-    return a->engine == -1 ? b : a;
+    if (a->engine != -1) {
+        l->engine = a->engine;
+        l->base = a->base;
+    }
+    if (a->admin != -1) {
+        l->admin = a->admin;
+        l->admin_base = a->admin_base;
+    }
+    if (a->requires) {
+        l->requires = a->requires | (a->merges_requires ? b->requires : 0);
+    }
+    return l;
 }
 
 /* --- Readers of single values -------------------------------------------- */
@@ -558,25 +570,83 @@ const char *gc_config_setting(const apr_array_header_t *list, const char *name)
 
 /* --- The location -------------------------------------------------------- */
 
-static const char *set_engine(cmd_parms *cmd, void *baton, int on)
+static int is_in_location(const cmd_parms *cmd)
 {
-    gc_location_t *location = baton;
     const ap_directive_t *section = cmd->directive->parent;
-    gc_mapping_t *mapping;
-    apr_size_t len;
 
-    if (!section || strcasecmp(section->directive, "<Location") != 0 || *section->args == '~'
-        || *cmd->path != '/' || strpbrk(cmd->path, "*?[")) {
-        return "GemcloneEngine belongs into a <Location \"/path\"> section, without patterns";
-    }
-    location->engine = on;
-    len = strlen(cmd->path);
+    return section && strcasecmp(section->directive, "<Location") == 0 && *section->args != '~'
+           && *cmd->path == '/' && !strpbrk(cmd->path, "*?[");
+}
+
+/* Notes that something is mapped there, and returns the section's path without a slash at its
+ * end. */
+static const char *add_mapping(const cmd_parms *cmd, int on, int is_admin)
+{
+    apr_size_t len = strlen(cmd->path);
+    gc_mapping_t *mapping = apr_array_push(mappings);
+
     while (len > 0 && cmd->path[len - 1] == '/') {
         len--;
     }
-    location->base = apr_pstrmemdup(cmd->pool, cmd->path, len);
-    mapping = apr_array_push(mappings);
-    *mapping = (gc_mapping_t){cmd->server, location->base, on};
+    *mapping = (gc_mapping_t){cmd->server, apr_pstrmemdup(cmd->pool, cmd->path, len), on, is_admin};
+    return mapping->base;
+}
+
+static const char *set_engine(cmd_parms *cmd, void *baton, int on)
+{
+    gc_location_t *location = baton;
+
+    if (!is_in_location(cmd)) {
+        return "GemcloneEngine belongs into a <Location \"/path\"> section, without patterns";
+    }
+    location->engine = on;
+    location->base = add_mapping(cmd, on, 0);
+    return NULL;
+}
+
+/* --- What other modules are told, too ------------------------------------- */
+
+/* httpd gives a directive to each module that knows it. SetHandler is the core's; here it tells
+ * where the admin page begins. */
+static const char *note_handler(cmd_parms *cmd, void *baton, const char *handler)
+{
+    gc_location_t *location = baton;
+
+    location->admin = strcasecmp(handler, GC_ADMIN_HANDLER) == 0;
+    if (location->admin) {
+        if (!is_in_location(cmd)) {
+            return "SetHandler " GC_ADMIN_HANDLER
+                   " belongs into a <Location \"/path\"> section, without patterns";
+        }
+        location->admin_base = add_mapping(cmd, 1, 1);
+    }
+    return NULL;
+}
+
+/* Require is mod_authz_core's; here it tells whether anybody guards the admin page. */
+static const char *note_require(cmd_parms *cmd, void *baton, const char *args)
+{
+    gc_location_t *location = baton;
+    const char *who = ap_getword_conf(cmd->temp_pool, &args),
+               *what = ap_getword_conf(cmd->temp_pool, &args);
+
+    if (!ap_find_linked_module("mod_authz_core.c")) {
+        return "Require needs mod_authz_core";
+    }
+    if (strcasecmp(who, "all") == 0 && strcasecmp(what, "granted") == 0) {
+        location->requires |= GC_REQUIRES_NOTHING;
+    } else if (cmd->limited == -1) {
+        location->requires |= GC_REQUIRES_SOMETHING; /* of all methods */
+    }
+    return NULL;
+}
+
+static const char *note_merging(cmd_parms *cmd, void *baton, const char *how)
+{
+    gc_location_t *location = baton;
+
+    (void)cmd;
+    location->merges_requires = strcasecmp(how, "Off") != 0;
     return NULL;
 }
 
@@ -604,11 +674,46 @@ const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *p
         const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
         int is_for_all = !m->server->is_virtual && !(found && found->server->is_virtual);
 
-        if ((m->server == server || is_for_all) && is_below(path, m->base)) {
+        if (!m->is_admin && (m->server == server || is_for_all) && is_below(path, m->base)) {
             found = m;
         }
     }
     return found && found->on ? found : NULL;
+}
+
+static int is_below_admin(const server_rec *server, const char *path)
+{
+    int i;
+
+    for (i = 0; i < mappings->nelts; i++) {
+        const gc_mapping_t *m = &APR_ARRAY_IDX(mappings, i, gc_mapping_t);
+
+        if (m->is_admin && (m->server == server || !m->server->is_virtual)
+            && is_below(path, m->base)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int gc_config_is_admin(const request_rec *r)
+{
+    const gc_location_t *location =
+        r->per_dir_config ? ap_get_module_config(r->per_dir_config, &gemclone_module) : NULL;
+
+    return (location && location->admin == 1) || is_below_admin(r->server, r->uri);
+}
+
+int gc_config_is_ours(const server_rec *server, const char *path)
+{
+    return gc_config_mapping_of(server, path) || is_below_admin(server, path);
+}
+
+int gc_config_is_guarded(request_rec *r)
+{
+    const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
+
+    return location->requires == GC_REQUIRES_SOMETHING && ap_satisfies(r) != SATISFY_ANY;
 }
 
 int gc_config_is_mapped(const server_rec *server)
@@ -650,9 +755,13 @@ int gc_config_is_used(const server_rec *server)
         APR_OFFSETOF(gc_config_t, field), kind, least, most                                        \
     }
 
-const command_rec gc_directives[] = {AP_INIT_FLAG("GemcloneEngine", set_engine, NULL,
-                                                  RSRC_CONF | ACCESS_CONF,
-                                                  "whether the API is mapped on this location"),
+const command_rec gc_directives[] = {
+    AP_INIT_FLAG("GemcloneEngine", set_engine, NULL, RSRC_CONF | ACCESS_CONF,
+                 "whether the API is mapped on this location"),
+    AP_INIT_TAKE1("SetHandler", note_handler, NULL, OR_FILEINFO,
+                  "noted where it is " GC_ADMIN_HANDLER),
+    AP_INIT_RAW_ARGS("Require", note_require, NULL, OR_AUTHCFG, "noted for " GC_ADMIN_HANDLER),
+    AP_INIT_TAKE1("AuthMerging", note_merging, NULL, OR_AUTHCFG, "noted for " GC_ADMIN_HANDLER),
 #define FLAG(field, name, value, text)                                                             \
     AP_INIT_FLAG(name, set_flag, SLOT(field, KIND_FLAG, 0, 1), RSRC_CONF, text),
 #define INTEGER(field, name, value, least, most, text)                                             \
@@ -675,4 +784,4 @@ const command_rec gc_directives[] = {AP_INIT_FLAG("GemcloneEngine", set_engine, 
 #undef TEXT
 #undef SECRET
 #undef LIST
-                                     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

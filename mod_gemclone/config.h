@@ -67,18 +67,32 @@ typedef struct gc_config_t {
     apr_file_t *otp_log_file; /* GemcloneOTPLog, once it is open; or NULL */
 } gc_config_t;
 
+/* What the Require lines of a section say: */
+enum {
+    GC_REQUIRES_SOMETHING = 1, /* one that keeps somebody out */
+    GC_REQUIRES_NOTHING = 2    /* "all granted" */
+};
+
 /* Of a location. */
 typedef struct gc_location_t {
     int engine;       /* On, Off or -1: unset */
     const char *base; /* the path of the location that switched it on, without a slash at its end */
+    int admin;        /* the admin page is here: 1, 0 or -1: unset */
+    const char *admin_base; /* likewise */
+    int requires;           /* GC_REQUIRES_…, or 0: no Require here */
+    int merges_requires;    /* AuthMerging: with those of the sections before */
 } gc_location_t;
 
-/* A location that maps the API into a server, or takes it out of it again. */
+/* A location that maps the API into a server, takes it out of it again, or has the admin page. */
 typedef struct gc_mapping_t {
     server_rec *server;
     const char *base;
     int on;
+    int is_admin;
 } gc_mapping_t;
+
+/* The handler that a location with the admin page is set to. */
+#define GC_ADMIN_HANDLER "gemclone-admin"
 
 extern const command_rec gc_directives[];
 
@@ -94,7 +108,18 @@ void gc_config_reset(apr_pool_t *pconf);
  * known (NULL) falls under one of the whole server only. */
 const gc_mapping_t *gc_config_mapping_of(const server_rec *server, const char *path);
 
-/* Whether the API is mapped into a server: in it, or in the main server for all. */
+/* Whether a request is for the admin page, as far as that can be told by now: in the location's
+ * settings or, before httpd has them, by its path. */
+int gc_config_is_admin(const request_rec *r);
+
+/* Whether a request's path is below the API or the admin page. */
+int gc_config_is_ours(const server_rec *server, const char *path);
+
+/* Whether httpd's own Require, as far as this location's settings tell, keeps anybody out of it. */
+int gc_config_is_guarded(request_rec *r);
+
+/* Whether the API or the admin page is mapped into a server: in it, or in the main server for all.
+ */
 int gc_config_is_mapped(const server_rec *server);
 
 /* Whether a server needs a service: the API is mapped into it, or AuthType Gemclone stands there.

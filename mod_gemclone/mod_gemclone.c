@@ -13,6 +13,7 @@
 #include <mpm_common.h>
 #include <string.h>
 
+#include "api/admin.h"
 #include "api/door.h"
 #include "api/error_body.h"
 #include "api/metrics.h"
@@ -33,7 +34,7 @@ static int is_ours(const request_rec *r)
 {
     const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
 
-    return location && location->engine == 1;
+    return location && (location->engine == 1 || location->admin == 1);
 }
 
 /* --- Configuration ------------------------------------------------------- */
@@ -109,14 +110,16 @@ static void child_status(server_rec *server, pid_t pid, ap_generation_t generati
 static int may_have_ticket(const request_rec *r)
 {
     return r->the_request && strchr(r->the_request, '?')
-           && (!r->parsed_uri.path || gc_config_mapping_of(r->server, r->parsed_uri.path));
+           && (!r->parsed_uri.path || gc_config_is_ours(r->server, r->parsed_uri.path));
 }
 
 /* Before anybody logs the request line. */
 static int hide_ticket(request_rec *r)
 {
     if (may_have_ticket(r)) {
-        gc_request_note(r)->ticket = gc_ticket_hide(r);
+        gc_note_t *note = gc_request_note(r);
+
+        gc_ticket_hide(r, &note->ticket, &note->number);
     }
     return DECLINED;
 }
@@ -125,7 +128,7 @@ static int hide_ticket(request_rec *r)
 static int hide_logged_ticket(request_rec *r)
 {
     if (may_have_ticket(r)) {
-        (void)gc_ticket_hide(r);
+        gc_ticket_hide(r, NULL, NULL);
     }
     return DECLINED;
 }
@@ -137,7 +140,7 @@ static int refuse_climbing(request_rec *r)
     const char *path = r->parsed_uri.path;
 
     if (!path || *path != '/' || (!strstr(path, "..") && !strcasestr(path, "%2e"))
-        || !gc_config_mapping_of(r->server, path)) {
+        || !gc_config_is_ours(r->server, path)) {
         return DECLINED;
     }
     return ap_normalize_path(apr_pstrdup(r->pool, path),
@@ -182,10 +185,10 @@ static int fixups(request_rec *r)
 
 static int handle(request_rec *r)
 {
-    if (!r->handler || strcmp(r->handler, HANDLER) != 0 || !is_ours(r)) {
-        return DECLINED;
+    if (r->handler && strcmp(r->handler, GC_ADMIN_HANDLER) == 0) {
+        return gc_admin_dispatch(r);
     }
-    return gc_dispatch(r);
+    return r->handler && strcmp(r->handler, HANDLER) == 0 && is_ours(r) ? gc_dispatch(r) : DECLINED;
 }
 
 static int show_metrics(request_rec *r)

@@ -29,7 +29,7 @@ static const gc_config_t *config_of(const request_rec *r)
 
 int gc_cors_is_on(const request_rec *r)
 {
-    return config_of(r)->cors_origins != NULL;
+    return config_of(r)->cors_origins != NULL && !gc_config_is_admin(r);
 }
 
 /* What stands in the configuration for an origin, which may be NULL; or NULL. */

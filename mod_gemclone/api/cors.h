@@ -7,7 +7,7 @@
 
 #include <httpd.h>
 
-/* Whether there may be such pages at all. */
+/* Whether there may be such pages at all: never of the admin page. */
 int gc_cors_is_on(const request_rec *r);
 
 /* Adds what every answer says, whether to an origin that is allowed, to another or to none. Into

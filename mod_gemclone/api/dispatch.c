@@ -18,14 +18,15 @@
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
-/* Each step answers the request itself when it cannot go on; this then goes back to httpd. */
-#define GO_ON (-100)
+/* Each step answers the request itself when it cannot go on; what it returns then goes back to
+ * httpd. */
+#define GO_ON GC_GO_ON
 
-static int find_route(gc_request_t *q, const char *path)
+static int find_route(gc_request_t *q, const gc_route_t *routes, const char *path)
 {
     const char *allow;
 
-    q->route = gc_route_find(q, q->r->method, path, &allow);
+    q->route = gc_route_find(q, routes, q->r->method, path, &allow);
     if (q->route) {
         apr_table_setn(q->r->notes, "gemclone-route", q->route->name);
         apr_table_setn(q->r->subprocess_env, "GEMCLONE_ROUTE", q->route->name);
@@ -260,13 +261,11 @@ static void note_trace(gc_request_t *q)
     apr_table_setn(q->r->subprocess_env, "GEMCLONE_TRACE", q->trace.id);
 }
 
-int gc_dispatch(request_rec *r)
+int gc_dispatch_below(request_rec *r, const char *base, const gc_route_t *routes,
+                      int (*let_in)(gc_request_t *q))
 {
-    static int (*const steps[])(gc_request_t *) = {check_token, check_body};
-    const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
     gc_request_t *q = apr_pcalloc(r->pool, sizeof(*q));
-    const char *path = r->uri + strlen(location->base);
-    size_t i;
+    const char *path = r->uri + strlen(base);
     int rv;
 
     q->r = r;
@@ -277,7 +276,7 @@ int gc_dispatch(request_rec *r)
         return HTTP_SERVICE_UNAVAILABLE;
     }
     note_trace(q);
-    rv = find_route(q, *path ? path : "/");
+    rv = find_route(q, routes, *path ? path : "/");
     gc_count_begin(q);
     if (!q->route) {
         return rv;
@@ -286,8 +285,15 @@ int gc_dispatch(request_rec *r)
         /* A stream of an hour is not to hold what its beginning took. */
         apr_pool_create(&q->pool, r->pool);
     }
-    for (i = 0; rv == GO_ON && i < sizeof(steps) / sizeof(steps[0]); i++) {
-        rv = steps[i](q);
+    if ((rv = let_in(q)) == GO_ON && (rv = check_body(q)) == GO_ON) {
+        rv = q->route->handler(q);
     }
-    return rv == GO_ON ? q->route->handler(q) : rv;
+    return rv;
+}
+
+int gc_dispatch(request_rec *r)
+{
+    const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
+
+    return gc_dispatch_below(r, location->base, gc_routes, check_token);
 }

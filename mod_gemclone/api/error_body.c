@@ -47,7 +47,7 @@ static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *page)
 static void insert(request_rec *r)
 {
     /* The error may have come before httpd looked up the location, or could read the path. */
-    if (ap_is_HTTP_ERROR(r->status) && gc_config_mapping_of(r->server, r->uri)) {
+    if (ap_is_HTTP_ERROR(r->status) && gc_config_is_ours(r->server, r->uri)) {
         gc_answer_prepare(r);
         ap_add_output_filter(name, NULL, r, r->connection);
     }

@@ -53,6 +53,17 @@ gc_handler_t gc_handle_metrics;
 /* operations.c */
 gc_handler_t gc_handle_root, gc_handle_healthz, gc_handle_readyz, gc_handle_jwks;
 
+/* admin_jobs.c */
+gc_handler_t gc_handle_admin_jobs, gc_handle_admin_job_retry, gc_handle_admin_job_drop;
+
+/* admin_users.c */
+extern const gc_rule_t gc_rules_admin_user_change[];
+gc_handler_t gc_handle_admin_users, gc_handle_admin_user, gc_handle_admin_user_change,
+    gc_handle_admin_sessions_end, gc_handle_admin_session_end;
+
+/* admin_webhooks.c */
+gc_handler_t gc_handle_admin_webhooks, gc_handle_admin_webhook, gc_handle_admin_webhook_replay;
+
 /* pages.c */
 gc_handler_t gc_handle_openapi, gc_handle_docs, gc_handle_asset;
 

@@ -3,6 +3,8 @@
  */
 #include "json_shapes.h"
 
+#include <string.h>
+
 #include "core/json.h"
 #include "core/rfc3339.h"
 
@@ -18,6 +20,18 @@ json_t *gc_usage_count_json(const gc_usage_count_t *count)
     return json_pack("{s:I, s:I, s:I}", "prompts", (json_int_t)count->prompts, "input_tokens",
                      (json_int_t)count->input_tokens, "output_tokens",
                      (json_int_t)count->output_tokens);
+}
+
+json_t *gc_usage_json(apr_pool_t *pool, const gc_quota_t *quota, const gc_usage_t *usage)
+{
+    apr_int64_t limit = strcmp(usage->tier, "pro") == 0 ? quota->pro : quota->basic;
+    apr_int64_t left = limit > usage->today.prompts ? limit - usage->today.prompts : 0;
+
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:s}", "tier", usage->tier, "today",
+        gc_usage_count_json(&usage->today), "month", gc_usage_count_json(&usage->month), "limit",
+        limit < 0 ? json_null() : json_integer(limit), "remaining",
+        limit < 0 ? json_null() : json_integer(left), "resets_at", gc_rfc3339(pool, usage->resets));
 }
 
 json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status)

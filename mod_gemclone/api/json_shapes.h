@@ -9,11 +9,13 @@
 #include "store/billing.h"
 #include "store/chatroom.h"
 #include "store/message.h"
+#include "store/sender.h"
 #include "store/session.h"
 #include "store/user.h"
 
 json_t *gc_user_json(apr_pool_t *pool, const gc_user_t *user);
 json_t *gc_usage_count_json(const gc_usage_count_t *count);
+json_t *gc_usage_json(apr_pool_t *pool, const gc_quota_t *quota, const gc_usage_t *usage);
 json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status);
 
 /* current: the session that asks. */

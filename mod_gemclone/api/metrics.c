@@ -45,10 +45,12 @@ static int row_of_method(const char *method)
     return i;
 }
 
-/* Those without a route come first: they are as many whatever a later version's table has. */
+/* Those without a route come first: they are as many whatever a later version's table has. The
+ * admin page's are not told apart. */
 static int row_of(const request_rec *r, const gc_route_t *route)
 {
-    int row = route ? METHOD_ROWS + 2 * (int)(route - gc_routes) : GC_METRICS_ROUTES;
+    int row = route && route->access != GC_FOR_ADMINS ? METHOD_ROWS + 2 * (int)(route - gc_routes)
+                                                      : GC_METRICS_ROUTES;
 
     return row + 1 < GC_METRICS_ROUTES ? row + r->header_only : row_of_method(r->method);
 }

@@ -13,7 +13,7 @@ int gc_handle_root(gc_request_t *q)
     if (q->service->config->demo_page) {
         apr_table_mergen(q->r->headers_out, "Vary", "Accept");
         if (gc_request_accepts(q, "text/html")) {
-            return gc_pages_answer_chat(q);
+            return gc_pages_answer_root(q, "chat.html");
         }
     }
     return gc_answer_json(q, HTTP_OK,

@@ -42,12 +42,12 @@ static int answer_page(gc_request_t *q, const char *name)
     return answer_file(q, gc_www_find(name, strlen(name)));
 }
 
-int gc_pages_answer_chat(gc_request_t *q)
+int gc_pages_answer_root(gc_request_t *q, const char *name)
 {
     const char *path = q->r->uri, *last = strrchr(path, '/');
 
     return ends_in_slash(path)
-               ? answer_page(q, "chat.html")
+               ? answer_page(q, name)
                : answer_redirect(
                    q, apr_pstrcat(q->pool, ap_os_escape_path(q->pool, last ? last + 1 : path, 0),
                                   "/", NULL));

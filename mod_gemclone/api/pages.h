@@ -6,7 +6,7 @@
 
 #include "request.h"
 
-/* The chat page, as an answer. */
-int gc_pages_answer_chat(gc_request_t *q);
+/* A page, as the answer at a location's own address. */
+int gc_pages_answer_root(gc_request_t *q, const char *name);
 
 #endif

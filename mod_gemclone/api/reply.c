@@ -19,9 +19,10 @@ static int answer_cancelled(gc_request_t *q, int http_status, const char *messag
                                     (json_int_t)q->id, "status", status));
 }
 
-/* The reply has ended, and no worker tells of it. */
-static void note_end(const gc_service_t *s, const gc_reply_ref_t *ref)
+void gc_reply_note_end(const gc_request_t *q, const gc_reply_ref_t *ref)
 {
+    const gc_service_t *s = q->service;
+
     gc_backlog_add(s->backlog, -1);
     if (__atomic_load_n(&s->streams, __ATOMIC_ACQUIRE)) {
         gc_hub_ended(s->hub, ref);
@@ -33,7 +34,7 @@ void gc_replies_gone(const gc_request_t *q, const apr_array_header_t *owed)
     int i;
 
     for (i = 0; i < owed->nelts; i++) {
-        note_end(q->service, &APR_ARRAY_IDX(owed, i, gc_reply_ref_t));
+        gc_reply_note_end(q, &APR_ARRAY_IDX(owed, i, gc_reply_ref_t));
     }
 }
 
@@ -60,7 +61,7 @@ int gc_handle_message_cancel(gc_request_t *q)
         return answer_cancelled(q, HTTP_ACCEPTED, "The reply is being stopped.", status);
     }
     if (outcome == GC_CANCEL_ENDED) {
-        note_end(s, &ref);
+        gc_reply_note_end(q, &ref);
         if (worker && next_due) {
             gc_worker_poke(worker);
         }

@@ -16,10 +16,11 @@
 
 /* Who may use a route. */
 typedef enum {
-    GC_FOR_ALL,    /* without a token */
-    GC_FOR_USERS,  /* with an access token */
-    GC_FOR_RESETS, /* with an access token, or one from a password reset */
-    GC_FOR_READERS /* with an access token, or a ticket for the reply */
+    GC_FOR_ALL,     /* without a token */
+    GC_FOR_USERS,   /* with an access token */
+    GC_FOR_RESETS,  /* with an access token, or one from a password reset */
+    GC_FOR_READERS, /* with an access token, or a ticket for the reply */
+    GC_FOR_ADMINS   /* whom httpd's own Require lets in: tokens of ours count for nothing */
 } gc_access_e;
 
 typedef struct gc_route_t gc_route_t;
@@ -34,6 +35,8 @@ typedef struct gc_request_t {
     gc_token_t token;          /* of GC_FOR_USERS and GC_FOR_RESETS */
     gc_uuid_t room;            /* {room} of the pattern */
     gc_uuid_t session;         /* {session} of the pattern */
+    gc_uuid_t user;            /* {user} of the pattern */
+    const char *event;         /* {event} of the pattern */
     apr_int64_t id;            /* {id} of the pattern */
     const gc_www_file_t *file; /* {file} of the pattern */
     json_t *body;              /* that keeps the route's rules; NULL where it has none */
@@ -46,8 +49,8 @@ typedef int gc_handler_t(gc_request_t *q);
 
 struct gc_route_t {
     const char *method;
-    const char *pattern; /* below the location; {room} and {session} are UUIDs, {id} a positive
-                            integer, {file} a name of www/ */
+    const char *pattern; /* below the location; {room}, {session} and {user} are UUIDs, {id} a
+                            positive integer, {file} a name of www/, {event} an id of Stripe's */
     gc_access_e access;
     const gc_rule_t *rules; /* of a JSON body; NULL: none is read */
     gc_handler_t *handler;
@@ -60,19 +63,19 @@ extern const gc_rule_t gc_rules_raw[];
 /* Every route; the last one has no method. */
 extern const gc_route_t gc_routes[];
 
-/* The route of a method (HEAD is as GET) and a path below the location, whose
+/* The route in a table of a method (HEAD is as GET) and a path below the location, whose
  * variables are put into q; or NULL: then *allow names the methods that the path
  * has ("GET, HEAD, OPTIONS"), or is NULL where there is no such path. */
-const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
-                                const char **allow);
+const gc_route_t *gc_route_find(gc_request_t *q, const gc_route_t *routes, const char *method,
+                                const char *path, const char **allow);
 
 typedef struct gc_visit_t gc_visit_t;
 
 /* What is known of a request, ours or not, in the module's request_config. */
 typedef struct gc_note_t {
     int is_ours;
-    const char *ticket; /* that came in the query, or NULL */
-    gc_visit_t *visit;  /* whoever came by AuthType Gemclone (door.c), or NULL */
+    const char *ticket, *number; /* that came in the query, or NULL */
+    gc_visit_t *visit;           /* whoever came by AuthType Gemclone (door.c), or NULL */
     /* For metrics.h: */
     gc_service_t *service;   /* once it has come as far as gc_dispatch */
     const gc_route_t *route; /* or NULL */
@@ -128,7 +131,15 @@ GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *pag
  * good one. */
 GC_MUST_CHECK apr_status_t gc_request_key(const gc_request_t *q, gc_key_t *key);
 
-/* httpd's handler: leads a request to its route, or answers it before one runs. */
+/* What the steps before a handler return that did not answer the request themselves. */
+#define GC_GO_ON (-100)
+
+/* Leads a request below a path to its route in a table, or answers it before one runs: let_in tells
+ * who may use the route that was found. */
+int gc_dispatch_below(request_rec *r, const char *base, const gc_route_t *routes,
+                      int (*let_in)(gc_request_t *q));
+
+/* httpd's handler: the same for the API. */
 int gc_dispatch(request_rec *r);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "core/unit.h"
 #include "handlers.h"
+#include "upstream/stripe.h"
 
 /* clang-format off */
 const gc_route_t gc_routes[] = {
@@ -82,6 +83,13 @@ static int read_variable(gc_request_t *q, const char *name, const char *value, a
     if (strncmp(name, "{session}", 9) == 0) {
         return gc_uuid_parse(&q->session, value, len) == APR_SUCCESS;
     }
+    if (strncmp(name, "{user}", 6) == 0) {
+        return gc_uuid_parse(&q->user, value, len) == APR_SUCCESS;
+    }
+    if (strncmp(name, "{event}", 7) == 0) {
+        q->event = apr_pstrmemdup(q->pool, value, len);
+        return gc_stripe_is_id(q->event);
+    }
     if (len > 16 || gc_unit_integer(apr_pstrmemdup(q->pool, value, len), &number) != APR_SUCCESS
         || number <= 0) {
         return 0;
@@ -109,14 +117,14 @@ static int matches(gc_request_t *q, const char *pattern, const char *path)
     return *pattern == '\0' && (*path == '\0' || strcmp(path, "/") == 0);
 }
 
-const gc_route_t *gc_route_find(gc_request_t *q, const char *method, const char *path,
-                                const char **allow)
+const gc_route_t *gc_route_find(gc_request_t *q, const gc_route_t *routes, const char *method,
+                                const char *path, const char **allow)
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     const gc_route_t *route;
 
     *allow = NULL;
-    for (route = gc_routes; route->method; route++) {
+    for (route = routes; route->method; route++) {
         if (!matches(q, route->pattern, path)) {
             continue;
         }

@@ -12,6 +12,7 @@
 
 #define LIFETIME apr_time_from_sec(60)
 #define PARAMETER "ticket="
+#define NUMBER "number="
 
 const gc_rule_t gc_rules_stream_ticket[] = {
     {"message_id", GC_RULE_REQUIRED | GC_RULE_ID, 0, 0, NULL, NULL}, {NULL, 0, 0, 0, NULL, NULL}};
@@ -44,10 +45,10 @@ apr_status_t gc_ticket_check(gc_request_t *q, const char *ticket)
 
 /* --- Keeping them out of logs -------------------------------------------- */
 
-/* Parameters that are not to be logged: the ticket, and what clients put there by mistake, where
- * nobody takes it. */
-static const char *const secrets[] = {PARAMETER,
-                                      "access_token=", "refresh_token=", "otp=", "password="};
+/* Parameters that are not to be logged: the ticket, the number that an admin looks for, and what
+ * clients put there by mistake, where nobody takes it. */
+static const char *const secrets[] = {
+    PARAMETER, "access_token=", "refresh_token=", "otp=", "password=", NUMBER, "mobile_number="};
 
 /* The value of a parameter in a text, or NULL. */
 static char *find_value(const char *text, const char *parameter)
@@ -85,11 +86,22 @@ static char *redact(apr_pool_t *pool, char *text, const char *parameter)
     return copy;
 }
 
-const char *gc_ticket_hide(request_rec *r)
+/* A copy of a parameter's value, or NULL. */
+static const char *value_of(request_rec *r, const char *parameter)
 {
-    const char *value = r->args ? find_value(r->args, PARAMETER) : NULL;
-    const char *ticket = value ? apr_pstrmemdup(r->pool, value, strcspn(value, "&")) : NULL;
+    const char *value = r->args ? find_value(r->args, parameter) : NULL;
+
+    return value ? apr_pstrmemdup(r->pool, value, strcspn(value, "&")) : NULL;
+}
+
+void gc_ticket_hide(request_rec *r, const char **ticket, const char **number)
+{
     size_t i;
+
+    if (ticket) {
+        *ticket = value_of(r, PARAMETER);
+        *number = value_of(r, NUMBER);
+    }
 
     for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
         r->args = redact(r->pool, r->args, secrets[i]);
@@ -97,5 +109,4 @@ const char *gc_ticket_hide(request_rec *r)
         r->unparsed_uri = redact(r->pool, r->unparsed_uri, secrets[i]);
         r->parsed_uri.query = redact(r->pool, r->parsed_uri.query, secrets[i]);
     }
-    return ticket;
 }

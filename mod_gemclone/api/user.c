@@ -71,24 +71,14 @@ int gc_handle_me_change(gc_request_t *q)
 
 int gc_handle_me_usage(gc_request_t *q)
 {
-    const gc_quota_t *quota = &q->service->quota;
     gc_usage_t usage;
-    apr_int64_t limit, left;
     apr_status_t rv = gc_user_usage(q->service->db, q->pool, &q->token.user, &usage);
 
-    if (rv != APR_SUCCESS) {
-        return answer_failure(q, rv);
-    }
-    limit = strcmp(usage.tier, "pro") == 0 ? quota->pro : quota->basic;
-    left = limit > usage.today.prompts ? limit - usage.today.prompts : 0;
-    return gc_answer_json(q, HTTP_OK,
-                          json_pack("{s:s, s:{s:s, s:o, s:o, s:o, s:o, s:s}}", "message",
-                                    "Your usage.", "usage", "tier", usage.tier, "today",
-                                    gc_usage_count_json(&usage.today), "month",
-                                    gc_usage_count_json(&usage.month), "limit",
-                                    limit < 0 ? json_null() : json_integer(limit), "remaining",
-                                    limit < 0 ? json_null() : json_integer(left), "resets_at",
-                                    gc_rfc3339(q->pool, usage.resets)));
+    return rv == APR_SUCCESS
+               ? gc_answer_json(q, HTTP_OK,
+                                json_pack("{s:s, s:o}", "message", "Your usage.", "usage",
+                                          gc_usage_json(q->pool, &q->service->quota, &usage)))
+               : answer_failure(q, rv);
 }
 
 /* --- Leaving ---------------------------------------------------------------- */

@@ -70,6 +70,10 @@ X(GEM0704, WARNING, "a webhook request was refused: it is not signed by Stripe, 
 X(GEM0705, ERR,     "Stripe refused a request that a user's was answered with")
 X(GEM0706, INFO,    "subscriptions are asked about whose period has ended without an event")
 
+/* The admin page */
+X(GEM0801, NOTICE,  "an admin has changed something: what, and who that was")
+X(GEM0802, ERR,     "the admin page is not shown: nothing keeps anybody out of it")
+
 /* Requests */
 X(GEM0501, ERR,     "a request failed inside the module")
 X(GEM0502, WARNING, "an export was cut off: what was to follow could not be read")

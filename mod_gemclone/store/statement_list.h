@@ -193,6 +193,49 @@ READ(SUBSCRIPTION_GET,
   "ORDER BY o.status IN ('active', 'trialing', 'past_due', 'unpaid', 'paused') DESC, o.created_at DESC LIMIT 1) s "
   "ON true WHERE u.id = $1")
 
+/* admin.c: of a site, or of a user that an admin names. Lists come by pages, after a time and an id. */
+READ(SITE_STATUS,
+  "SELECT c.owed, c.generating, c.due, (extract(epoch FROM c.oldest) * 1000000)::bigint, "
+  "gemclone.failures_count($1), e.waiting, e.failing, now() FROM gemclone.jobs_count($1) c, gemclone.stripe_events_count() e")
+READ(SITE_WORKERS,
+  "SELECT worker, count(*), min(due_at) FROM gemclone.jobs "
+  "WHERE site = $1 AND worker IS NOT NULL GROUP BY worker ORDER BY worker LIMIT 100")
+#define GC_SQL_JOB \
+  "SELECT j.room_id, j.reply_id, j.user_id, j.created_at, j.tries, j.lost, j.error, j.reason, j.due_at, " \
+  "j.worker, j.cancelled, j.place, j.traceparent FROM gemclone.jobs j WHERE j.site = $1 AND (j.place, j.reply_id) > ($3, $4) "
+READ(JOBS_RUNNING, GC_SQL_JOB "AND j.worker IS NOT NULL ORDER BY j.place, j.reply_id LIMIT $2")
+READ(JOBS_WAITING,
+  "(" GC_SQL_JOB "AND j.worker IS NULL AND j.due_at IS NOT NULL ORDER BY j.place, j.reply_id LIMIT $2) UNION ALL "
+  "(" GC_SQL_JOB "AND j.due_at IS NULL ORDER BY j.place, j.reply_id LIMIT $2) ORDER BY place, reply_id LIMIT $2")
+#undef GC_SQL_JOB
+READ(JOBS_FAILED,
+  "SELECT f.room_id, f.reply_id, f.user_id, f.created_at, f.tries, f.lost, f.error, f.reason, NULL::timestamptz, "
+  "NULL::text, false, f.failed_at, f.traceparent FROM gemclone.failures f "
+  "WHERE f.site = $1 AND (f.failed_at, f.reply_id) < ($3, $4) ORDER BY f.failed_at DESC, f.reply_id DESC LIMIT $2")
+WRITE(JOB_RETRY, "SELECT outcome, user_id FROM gemclone.job_retry($1, $2, $3)")
+WRITE(JOB_DROP, "SELECT outcome, user_id, next_due FROM gemclone.job_drop($1, $2, $3)")
+READ(USER_FIND,
+  "SELECT id, mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE e164 = $1")
+READ(USER_OVERVIEW,
+  "SELECT u.tier, u.password_hash IS NOT NULL, "
+  "(SELECT count(*) FROM gemclone.chatrooms r WHERE r.user_id = u.id), "
+  "(SELECT count(*) FROM gemclone.chatrooms r JOIN gemclone.messages m ON m.room_id = r.id WHERE r.user_id = u.id), "
+  "(SELECT count(*) FROM gemclone.jobs j WHERE j.user_id = u.id) "
+  "FROM gemclone.users u WHERE u.id = $1")
+WRITE(USER_TIER, "UPDATE gemclone.users SET tier = $2 WHERE id = $1 RETURNING id")
+#define GC_SQL_EVENT \
+  "SELECT e.id, e.type, e.api_version, e.received_at, e.due_at, e.worker, e.tries, e.outcome, e.ended_at, " \
+  "md5(e.id)::uuid FROM gemclone.stripe_events e "
+READ(STRIPE_EVENTS_OPEN,
+  GC_SQL_EVENT "WHERE e.due_at IS NOT NULL AND (e.outcome IS NOT NULL) = $4 "
+  "AND (e.received_at, md5(e.id)::uuid) > ($2, $3) ORDER BY e.received_at, md5(e.id)::uuid LIMIT $1")
+READ(STRIPE_EVENTS_DONE,
+  GC_SQL_EVENT "WHERE e.due_at IS NULL AND (e.ended_at, md5(e.id)::uuid) < ($2, $3) "
+  "ORDER BY e.ended_at DESC, md5(e.id)::uuid DESC LIMIT $1")
+READ(STRIPE_EVENT_GET, GC_SQL_EVENT "WHERE e.id = $1")
+#undef GC_SQL_EVENT
+WRITE(STRIPE_EVENT_AGAIN, "SELECT gemclone.stripe_event_again($1)")
+
 /* backlog.c, sweep.c */
 READ(JOBS_COUNT,
   "SELECT owed, generating, due, (extract(epoch FROM oldest) * 1000000)::bigint FROM gemclone.jobs_count($1)")

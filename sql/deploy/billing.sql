@@ -94,6 +94,7 @@ COMMENT ON COLUMN gemclone.stripe_events.due_at IS 'when it may be taken, or its
 COMMENT ON COLUMN gemclone.stripe_events.outcome IS 'done, ignored, or why it has not been done yet';
 
 CREATE INDEX stripe_events_due ON gemclone.stripe_events (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX stripe_events_ended ON gemclone.stripe_events (ended_at) WHERE due_at IS NULL;
 
 -- --- Events -----------------------------------------------------------------
 
@@ -165,15 +166,23 @@ BEGIN
 END
 $$;
 
--- For admins: has an event worked off once more, whatever became of it.
---   psql -c "SELECT gemclone.stripe_event_replay('evt_...')"
-CREATE FUNCTION gemclone.stripe_event_replay(p_id text)
-RETURNS text LANGUAGE plpgsql AS $$
+-- Has an event worked off once more, whatever became of it. False: there is no such one.
+CREATE FUNCTION gemclone.stripe_event_again(p_id text)
+RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE gemclone.stripe_events e
     SET due_at = now(), worker = NULL, fence = e.fence + 1, tries = 0, outcome = NULL, ended_at = NULL
     WHERE e.id = p_id;
-    IF NOT FOUND THEN
+    RETURN FOUND;
+END
+$$;
+
+-- The same for admins who have no page for it.
+--   psql -c "SELECT gemclone.stripe_event_replay('evt_...')"
+CREATE FUNCTION gemclone.stripe_event_replay(p_id text)
+RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT gemclone.stripe_event_again(p_id) THEN
         RAISE EXCEPTION 'there is no event % here', p_id;
     END IF;
     RETURN 'it is worked off again';
@@ -359,12 +368,12 @@ $$;
 REVOKE EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.stripe_events_count, gemclone.subscriptions_doubt,
     gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
-    gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin FROM PUBLIC;
+    gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin, gemclone.stripe_event_again FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION gemclone.stripe_event_replay FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION gemclone.stripe_events_claim, gemclone.stripe_event_end, gemclone.stripe_events_count, gemclone.subscriptions_doubt,
     gemclone.paid_until,
     gemclone.paid_refresh, gemclone.customer_lock, gemclone.subscription_store, gemclone.subscription_gone,
-    gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin TO gemclone;
+    gemclone.checkout_store, gemclone.reversal_store, gemclone.checkout_begin, gemclone.stripe_event_again TO gemclone;
 GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.customers, gemclone.reversals, gemclone.checkouts,
     gemclone.subscriptions, gemclone.stripe_events TO gemclone;
 

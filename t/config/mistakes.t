@@ -422,6 +422,13 @@ subtest 'places' => sub {
         for ['Directory /srv', 'Directory'], ['LocationMatch ^/x', 'LocationMatch'], ['Files x', 'Files'],
         ['Location "~ ^/x"', 'Location'],
         ['VirtualHost *:*', 'VirtualHost'];
+    for my $case (['Directory /srv', 'Directory'], ['LocationMatch ^/x', 'LocationMatch'], ['Files x', 'Files'], ['Location "~ ^/x"', 'Location'],
+        ['VirtualHost *:*', 'VirtualHost']) {
+        my ($status, $said) = check(["<$case->[0]>", 'SetHandler gemclone-admin', "</$case->[1]>"]);
+        ok $status && $said =~ /SetHandler gemclone-admin belongs into a <Location/, "the admin page in <$case->[0]>" or diag $said;
+        ($status, $said) = check(["<$case->[0]>", 'SetHandler something-else', "</$case->[1]>"]);
+        is $status, 0, 'where another handler is nobody\'s business' or diag $said;
+    }
     for my $section (['<Location "/x">', '</Location>'], ['<Directory "/srv">', '</Directory>']) {
         my ($status, $said) = check([$section->[0], 'GemcloneLease 5s', $section->[1]]);
         isnt $status, 0, "a directive of the server in $section->[0]";

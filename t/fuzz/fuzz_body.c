@@ -201,7 +201,7 @@ static const gc_rule_t *rules_of(apr_pool_t *pool, char *line)
         return NULL;
     }
     *path++ = '\0';
-    route = gc_route_find(&q, line, path, &allow);
+    route = gc_route_find(&q, gc_routes, line, path, &allow);
     return route && route->rules != gc_rules_raw ? route->rules : NULL;
 }
 

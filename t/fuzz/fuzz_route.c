@@ -20,7 +20,7 @@ static const gc_route_t *find(apr_pool_t *pool, gc_request_t *q, const char *met
 {
     memset(q, 0, sizeof(*q));
     q->pool = pool;
-    return gc_route_find(q, method, path, allow);
+    return gc_route_find(q, gc_routes, method, path, allow);
 }
 
 /* --- The path ------------------------------------------------------------- */
@@ -147,8 +147,8 @@ static void check_page(const gc_request_t *q)
 /* None of these may be seen in a log. */
 static void check_hidden(const char *text)
 {
-    static const char *const secrets[] = {
-        "ticket=", "access_token=", "refresh_token=", "otp=", "password="};
+    static const char *const secrets[] = {"ticket=",   "access_token=", "refresh_token=", "otp=",
+                                          "password=", "number=",       "mobile_number="};
     size_t i;
 
     for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
@@ -166,9 +166,10 @@ static void check_hidden(const char *text)
 static void check_ticket(const gc_request_t *q)
 {
     const char *wanted = value_of(q->pool, q->r->args, "ticket");
-    const char *ticket = gc_ticket_hide(q->r);
+    const char *number = value_of(q->pool, q->r->args, "number"), *ticket, *looked_for;
 
-    HOLDS(ticket || !wanted);
+    gc_ticket_hide(q->r, &ticket, &looked_for);
+    HOLDS((ticket || !wanted) && (looked_for || !number));
     if (q->r->args) {
         check_hidden(q->r->args);
         check_hidden(q->r->the_request);

@@ -34,7 +34,8 @@ my $shop = Gemclone::Shop->start(
         'GemcloneLease 1s',
         'GemcloneDatabaseTimeout 20s',
         'GemcloneGeminiBackoff 50ms',
-        'GemcloneLimit password 100', @HOSTS
+        'GemcloneLimit password 100',
+        '<Location "/admin">', 'SetHandler gemclone-admin', 'Require local', '</Location>', @HOSTS
     ],
     postgres => {
         settings => {
@@ -84,13 +85,17 @@ my $ROWS = <<~'SQL';
         SELECT m.id, m.room_id, r.user_id, 'another', now(), current_date
         FROM gemclone.messages m JOIN r ON r.id = m.room_id
         WHERE m.sender = 'gemini' AND r.n < 20000 AND m.id < 200000 LIMIT 20000;
+    INSERT INTO gemclone.failures (room_id, reply_id, user_id, site, tries, lost, error, refunded, charged_on, created_at)
+        SELECT m.room_id, m.id, r.user_id, 'another', 1, 0, 'upstream', true, current_date, now()
+        FROM gemclone.messages m JOIN r ON r.id = m.room_id
+        WHERE m.sender = 'gemini' AND r.n >= 20000 AND m.id < 200000 LIMIT 20000;
     INSERT INTO gemclone.customers (id, user_id) SELECT 'cus_' || n, id FROM u;
     INSERT INTO gemclone.checkouts (user_id, price, session, subscription)
         SELECT id, 'price_x', 'cs_' || n, 'sub_' || n FROM u;
     INSERT INTO gemclone.subscriptions (id, customer, user_id, status, period_end, created_at, asked_at)
         SELECT 'sub_' || n, 'cus_' || n, id, 'canceled', now(), now(), now() FROM u;
     INSERT INTO gemclone.reversals SELECT 'ch_' || n, 'cus_' || n, 'refund', 'refunded', now() FROM u;
-    INSERT INTO gemclone.stripe_events (id, type, payload, due_at) SELECT 'evt_' || n, 'x', '', NULL FROM u;
+    INSERT INTO gemclone.stripe_events (id, type, payload, due_at, ended_at) SELECT 'evt_' || n, 'x', '', NULL, now() FROM u;
     ANALYZE;
     SET session_replication_role = 'origin';
     SQL
@@ -146,6 +151,25 @@ sub sign_in_and_out ($user) {
     return $user->sign_in($number);
 }
 
+# The admin page, about a user and one of their rooms.
+sub look_after ($user, $room) {
+    my $admin = $stack->client(url => $stack->url . '/admin');
+    $admin->get($_) for '/status', map({"/jobs?state=$_&limit=1"} qw(running waiting failed)), '/users?number=' . $user->user->{mobile_number},
+        map {"/webhooks?state=$_&limit=1"} qw(waiting failing done);
+    my $path = '/users/' . $user->user->{id};
+    $admin->get($path);
+    $admin->patch($path, {tier => 'basic'});
+    my ($failed) = @{$admin->get('/jobs?state=failed')->json->{jobs}};
+    $admin->post("/jobs/$failed->{chatroom_id}/$failed->{id}/retry", {});
+    my $slow = $user->send($room, 'Slow [[delay=3000]]')->{reply}{id};
+    $admin->post("/jobs/$room/$slow/drop", {});
+    $user->wait_reply($room, $slow);
+    my ($event) = @{$admin->get('/webhooks?state=done&limit=1')->json->{webhooks}};
+    $admin->get("/webhooks/$event->{id}");
+    $admin->post("/webhooks/$event->{id}/replay", {});
+    return $shop->settle;
+}
+
 # Requests that make the module run everything that it has.
 sub use_everything () {
     my $user = sign_in_and_out($stack->new_user);
@@ -183,6 +207,7 @@ sub use_everything () {
     $user->wait_reply($room, $slow);
     $user->get($_) for "/chat/chatroom/$room/export", '/user/me/export';
     buy_and_regret($user);
+    look_after($user, $room);
     $stack->new_user->delete('/user/me');
     return $user->get('/chat/chatroom')->code;
 }
@@ -191,7 +216,7 @@ fill;
 my %BIG = map { $_->[0] => $_->[1] } @{$dbh->selectall_arrayref(q{SELECT relname, reltuples FROM pg_class
     WHERE relnamespace = 'gemclone'::regnamespace AND relkind = 'r' AND reltuples > } . BIG)};
 cmp_ok $BIG{messages} // 0, '>=', MESSAGES, 'there are a million messages';
-is_deeply [sort keys %BIG], [qw(chatrooms checkouts customers deliveries idempotency jobs limits messages otps reversals sessions sessions_ended stripe_events subscriptions
+is_deeply [sort keys %BIG], [qw(chatrooms checkouts customers deliveries failures idempotency jobs limits messages otps reversals sessions sessions_ended stripe_events subscriptions
     tickets usage users)],
     'and every table is big';
 
