@@ -1317,7 +1317,7 @@ static void test_outgrown(void **state)
 
     (void)state;
     assert_int_equal(run(), APR_SUCCESS);
-    apr_sleep(MS(RENEW_MS + 50));
+    clock_advance(MS(RENEW_MS));
     before = seen(&backend.connected);
     SCRIPT("E0A000", "CSELECT 0");
     assert_int_equal(run(), APR_SUCCESS);
