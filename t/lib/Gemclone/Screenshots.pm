@@ -20,6 +20,9 @@ my @PICTURES = (
     ['chat', {size => LARGE}, \&_conversation],
     ['chat-dark', {size => LARGE, dark => 1}, \&_conversation],
     ['chat-phone', {size => SMALL, scale => 1.5}, \&_conversation],
+    ['admin', {size => LARGE}, \&_failures],
+    ['admin-dark', {size => LARGE, dark => 1}, \&_account],
+    ['admin-phone', {size => SMALL, scale => 1.5}, \&_failures],
 );
 
 my $PROMPT = 'How does a hash table work?';
@@ -50,7 +53,8 @@ sub make ($class, @names) {
     die 'there is no picture ', join(', ', sort keys %wanted), "\n" if %wanted;
     my $dir = run_dir->child('screenshots')->make_path;
     my $fonts = temp_dir;
-    my $stack = Gemclone::Stack->start(fsync => 0, children => 1, redis => 0, log_check => 0);
+    my $stack = Gemclone::Stack->start(fsync => 0, children => 1, redis => 0, log_check => 0,
+        directives => ['<Location "/admin">', 'SetHandler gemclone-admin', 'Require local', '</Location>']);
     for my $picture (@pictures) {
         my ($name, $look, $steps) = @$picture;
         my $browser = Gemclone::Browser->start(%$look, motion => 0, env => {FONTCONFIG_FILE => _fonts("$fonts")});
@@ -89,6 +93,47 @@ sub _conversation ($self) {
     $self->_sign_in->type('#prompt', $PROMPT)->press('Enter')->element('.tools');
     return;
 }
+
+# Two users with ids that stay, on a day on which some replies have failed.
+my $BAD_DAY = <<~'SQL';
+    DELETE FROM gemclone.users;
+    INSERT INTO gemclone.users (id, e164, mobile_number, name, tier, created_at) VALUES
+        ('08d2bfca-a4a6-454a-bfbd-8158d8edff46', '+15550100123', '+1 555 010 0123', 'Ada', 'basic', now() - interval '40 days'),
+        ('57406f67-434c-482a-ad90-33ee5631eddf', '+15550100124', '+1 555 010 0124', 'Grace', 'pro', now() - interval '9 days');
+    INSERT INTO gemclone.chatrooms (id, user_id, title)
+        SELECT (n || 'e5a1c20-7b4d-4f0e-9d3b-2c6a8f1e0d47')::uuid,
+               CASE WHEN n IN (2, 5) THEN '57406f67-434c-482a-ad90-33ee5631eddf' ELSE '08d2bfca-a4a6-454a-bfbd-8158d8edff46' END::uuid, 'Room'
+        FROM generate_series(1, 6) n;
+    INSERT INTO gemclone.messages (room_id, id, parent_id, sender, status, content, error, tokens)
+        SELECT r.id, m.id, m.parent, m.sender, m.status, '', m.error, 0
+        FROM (SELECT id, left(id::text, 1)::int AS n FROM gemclone.chatrooms) r
+        CROSS JOIN LATERAL (VALUES (4100 + 2 * r.n, NULL, 'user', 'done', NULL),
+                                   (4101 + 2 * r.n, 4100 + 2 * r.n, 'gemini', 'failed', 'upstream')) AS m (id, parent, sender, status, error);
+    INSERT INTO gemclone.failures (room_id, reply_id, user_id, site, tries, lost, error, reason, refunded, charged_on, created_at, failed_at)
+        SELECT r.id, 4101 + 2 * r.n, r.user_id, 'default', 1 + 6 % (r.n + 1), (r.n = 6)::int * 3, f.error, f.reason, true, current_date,
+               now() - r.n * interval '7 min' - interval '10 s', now() - r.n * interval '6 min'
+        FROM (SELECT id, user_id, left(id::text, 1)::int AS n FROM gemclone.chatrooms) r
+        JOIN (VALUES (1, 'upstream', 'unavailable'), (2, 'rate_limited', 'rate_limit'), (3, 'timeout', 'timeout_first'),
+                     (4, 'upstream', 'unavailable'), (5, 'blocked', 'prompt_safety'), (6, 'poison', 'not_asked')) AS f (n, error, reason)
+        ON f.n = r.n;
+    INSERT INTO gemclone.usage (user_id, day, prompts, input_tokens, output_tokens)
+        VALUES ('08d2bfca-a4a6-454a-bfbd-8158d8edff46', (now() AT TIME ZONE 'UTC')::date, 3, 1240, 2811);
+    INSERT INTO gemclone.sessions (id, user_id, purpose, used_at, access_until, expires_at, ends_at, client, created_at)
+        SELECT gen_random_uuid(), '08d2bfca-a4a6-454a-bfbd-8158d8edff46', 'login', now() - s.used, now(), now() + interval '29 days',
+               now() + interval '60 days', s.client, now() - s.began
+        FROM (VALUES (interval '4 min', interval '2 days', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'),
+                     (interval '3 hours', interval '8 days', 'Gemclone-Android/2.4')) AS s (used, began, client);
+    SQL
+
+sub _admin ($self, $hash) {
+    my $dbh = $self->stack->dbh;
+    $dbh->do($_) for split /;\n/, $BAD_DAY;
+    $self->open("/admin/#$hash");
+    return $self->browser;
+}
+
+sub _failures ($self) { $self->_admin('jobs/failed')->element('#jobs-list tbody tr'); return }
+sub _account  ($self) { $self->_admin('users/08d2bfca-a4a6-454a-bfbd-8158d8edff46')->element('#sessions tr'); return }
 
 # The same fonts everywhere: those of packages that ./dev installs.
 sub _fonts ($dir) {
