@@ -153,6 +153,7 @@ sub sign_in_and_out ($user) {
 
 # The admin page, about a user and one of their rooms.
 sub look_after ($user, $room) {
+    local $ENV{GEMCLONE_JOURNAL};    # openapi.json does not describe it
     my $admin = $stack->client(url => $stack->url . '/admin');
     $admin->get($_) for '/status', map({"/jobs?state=$_&limit=1"} qw(running waiting failed)), '/users?number=' . $user->user->{mobile_number},
         map {"/webhooks?state=$_&limit=1"} qw(waiting failing done);
