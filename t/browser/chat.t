@@ -7,6 +7,8 @@ use Gemclone::Check;
 use Gemclone::Client;
 use Gemclone::Paths qw(free_port);
 use Gemclone::Shop;
+use Mojo::File;
+use Mojo::UserAgent;
 use Test::More;
 
 my $LONG = join q{ }, map {"word $_ of *many*"} 1 .. 60;
@@ -231,6 +233,17 @@ subtest 'rooms' => sub {
     quiet_ok(answered(404));
 };
 
+subtest 'a token that runs out' => sub {
+    my $log = Mojo::File->new($stack->dir)->child('access_log');
+    my $before = length $log->slurp;
+    ok eventually(sub {
+        $browser->press('Control+k')->click('.rooms a');
+        return substr($log->slurp, $before) =~ m{"GET /\S+ HTTP/1\.1" 401 .*"POST /auth/refresh HTTP/1\.1" 200}s;
+    }, 30), 'is renewed';
+    ok $browser->shows('.theirs'), 'and what was asked for comes';
+    quiet_ok();
+};
+
 subtest 'by keys alone' => sub {
     says('By keys.');
     $browser->open($stack->url . '/#/')->reload->element('#welcome');
@@ -341,6 +354,8 @@ subtest 'a small screen' => sub {
     ok idle(), 'wide things';
     is $browser->script('return document.documentElement.scrollWidth'), 390, 'make the page no wider';
     is $browser->script('return innerWidth'), 390, 'nor smaller';
+    ok $browser->script('const {scrollWidth, clientWidth} = document.querySelector("#scroll"); return scrollWidth <= clientWidth'),
+        'and scroll by themselves';
     ok !$browser->sees('#drawer .new'), 'the rooms are out of the way';
     $browser->click('#drawer-open');
     ok $browser->shows('#drawer .new'), 'until they are called for';
@@ -357,7 +372,5 @@ subtest 'a small screen' => sub {
 };
 
 is_deeply [$browser->hosts_asked], [$stack->url], 'no other server was asked for anything';
-my $log = Mojo::File->new($stack->dir)->child('access_log')->slurp;
-like $log, qr{"GET /\S+ HTTP/1\.1" 401 .*"POST /auth/refresh HTTP/1\.1" 200}s, 'tokens that ran out were renewed on the way';
 
 done_testing;
