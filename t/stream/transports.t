@@ -20,16 +20,18 @@ plan tests => 8;
 
 my $dir = temp_dir;
 my ($cert, $key) = Gemclone::Certificate->make("$dir");
-my $tls_port = free_port;
+my ($tls_port, $h2c_port) = (free_port, free_port);
 my @COMMON = ('GemcloneQuota basic unlimited', 'GemcloneStreamHeartbeat 1s');
 my $stack = Gemclone::Stack->start(
     fsync        => 0,
     children     => 1,
     more_modules => [qw(ssl http2)],
     directives   => [
-        @COMMON, 'GemcloneBlockingStreams 6', 'SSLSessionCache none', 'Protocols h2 h2c http/1.1', "Listen 127.0.0.1:$tls_port",
+        @COMMON, 'GemcloneBlockingStreams 6', 'SSLSessionCache none', "Listen 127.0.0.1:$tls_port",
         "<VirtualHost 127.0.0.1:$tls_port>", 'SSLEngine on', "SSLCertificateFile $cert", "SSLCertificateKeyFile $key",
-        'Protocols h2 http/1.1', '</VirtualHost>'
+        'Protocols h2 http/1.1', '</VirtualHost>',
+        # As Debian's http2.conf has it: each answer then offers h2c.
+        "Listen 127.0.0.1:$h2c_port", "<VirtualHost 127.0.0.1:$h2c_port>", 'Protocols h2 h2c http/1.1', '</VirtualHost>'
     ],
 );
 # What mod_ssl says of a certificate for tests; prefork, when all its processes are at work.
@@ -178,7 +180,7 @@ subtest 'behind mod_proxy' => sub {
 
 subtest 'behind nginx' => sub {
     my ($port, $tls) = (free_port, free_port);
-    my ($server, $rest) = split /^# And in the http block: */m, front('front-nginx.conf', $stack->apache->port);
+    my ($server, $rest) = split /^# And in the http block: */m, front('front-nginx.conf', $h2c_port);
     my $conf = write_file("$dir/nginx.conf", <<~"END");
         daemon off;
         pid $dir/nginx.pid;
