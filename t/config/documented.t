@@ -79,7 +79,7 @@ sub against ($text) {
     $text .= "GemcloneOTPLog $dir/logs/otp.log\n" unless $text =~ /^Gemclone(?:OTPLog|OTPDelivery|SMS)/m;
     my ($status, $said) = Gemclone::Apache->new(
         dir => "$dir", directives => [here($text)], template => write_file("$dir/frame.conf.in", $template),
-        more_modules => [qw(status remoteip proxy proxy_http ssl socache_shmcb http2 reqtimeout setenvif authn_core authz_user)],
+        more_modules => [qw(status remoteip proxy proxy_http ssl socache_shmcb http2 reqtimeout setenvif authn_core authn_file auth_basic authz_user)],
         values => {DBDPARAMS => 'host=/nowhere connect_timeout=2', REDIS => '', GEMINI => 'http://127.0.0.1:1/v1beta'}
     )->test;
     return $status || $said ne 'Syntax OK' ? $said : '';
