@@ -9,7 +9,7 @@ use Gemclone::Paths qw(free_port program secret_file temp_dir top write_file);
 use Gemclone::Postgres;
 use Mojo::File qw(path);
 use Mojo::JSON qw(from_json);
-use Mojo::Util qw(decode);
+use Mojo::Util qw(decode encode);
 use Test::More;
 
 plan tests => 8;
@@ -113,7 +113,7 @@ each_ok 'statements', [labelled('sql')], sub ($block) {
 
 # ------------------------------------------------------------------ others ----
 each_ok 'commands', [labelled('sh')], sub ($block) {
-    my $file = write_file("$dir/block.sh", $block->{text});
+    my $file = write_file("$dir/block.sh", encode('UTF-8', $block->{text}));
     return qx{bash -n '$file' 2>&1};
 };
 
