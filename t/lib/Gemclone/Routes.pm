@@ -185,8 +185,9 @@ sub bytes ($self, $guest, %with) {
 # -------------------------------------------------------------- the table ----
 sub _source () { return top->child('mod_gemclone', 'api')->list->grep(qr/\.c$/)->each }
 
+# (The admin page is a handler of its own, which no route leads to.)
 sub _names ($pattern, @more) {
-    my %is = map { $_ => 1 } @more, map { $_->slurp =~ /$pattern/g } _source;
+    my %is = map { $_ => 1 } @more, map { $_->slurp =~ /$pattern/g } grep { $_->basename !~ /^admin/ } _source;
     return sort keys %is;
 }
 
