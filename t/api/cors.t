@@ -23,6 +23,7 @@ my %HOSTS = (
 my $shop = Gemclone::Shop->start(
     children   => 1,
     directives => [
+        'GemcloneDemoPage Off',    # or / varies by Accept, too
         (map { ('<VirtualHost *:*>', "ServerName $_", @{$HOSTS{$_}}, '</VirtualHost>') } sort keys %HOSTS),
         @Gemclone::Answers::DIRECTIVES,
     ],
@@ -63,9 +64,7 @@ sub every_kind_ok ($host, $origin, $wanted, $what) {
         for my $kind (answers_of_every_kind($shop, Host => $host, Origin => $origin)) {
             my ($which, $status, $code, $head) = @$kind;
             is $code, $status, $which;
-            my $told = told($head);
-            delete $told->{Vary} unless length($told->{Vary} = join ', ', grep { $_ ne 'Accept' } split /, /, $told->{Vary} // '');
-            is_deeply $told, $wanted, '... tells the same';
+            is_deeply told($head), $wanted, '... tells the same';
         }
     };
 }
