@@ -264,9 +264,9 @@ test('answers that do not come', async () => {
     await reset();
     await fail({ how: 'close' }, { how: 'reset' }, { how: 'cut' }, { how: 'hang' }, { how: 'close', after: true });
     const hasty = connect(its.account, its.token, { timeout: 300 });
-    for (const code of [/ECONNRESET/, /ECONNRESET/, /ECONNRESET|ERR_BAD_RESPONSE/, /ECONNABORTED/, /ECONNRESET/]) {
-        await rejects(send({}, hasty), { code });
-    }
+    for (const code of [/ECONNRESET/, /ECONNRESET/, /ECONNRESET|ERR_BAD_RESPONSE/]) await rejects(send(), { code });
+    await rejects(send({}, hasty), { code: /ECONNABORTED/ });
+    await rejects(send(), { code: /ECONNRESET/ });
     strictEqual((await outbox(ADA)).length, 2, 'the cut one and the last have been sent');
 });
 

@@ -108,7 +108,7 @@ sub _has_number ($text, $numbers) {
 
 # Six digits alone may be anything: parts of a time, of an id or of a size are taken out before.
 sub _has_code ($text, $codes) {
-    my $plain = $text =~ s/\d+:\d\d:\d\d(?:\.\d+)?|\b(?:pid|tid|port) \d+|:\d+|\d+ us\b|\.\d+//gr;
+    my $plain = $text =~ s/\d+:\d\d:\d\d(?:\.\d+)?|\b(?:pid|tid|port) \d+|:\d+|(?<=\" )\d{3} \d+|\d+ us\b|\.\d+//gr;
     return grep { $codes->{$_} } $plain =~ /(?<![\w.+-])\d{6,8}(?![\w.-])/g;
 }
 
