@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Many at once: five hundred prompts in five hundred rooms, sent to one child, while Gemini takes three seconds for
+# Many at once: five hundred prompts in five hundred rooms, sent to one child, while Gemini takes six seconds for
 # each. All are answered in a fraction of the time that they would take one after the other, by a handful of threads, and
 # none is lost, doubled or out of order.
 # Keeps the machine busy: see Gemclone::Suite.
@@ -11,7 +11,7 @@ use Gemclone::Standin;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-use constant {PROMPTS => 500, DELAY => 3, BOUND => 20, THREADS => 32, USERS => 5};
+use constant {PROMPTS => 500, DELAY => 6, BOUND => 60, THREADS => 32, USERS => 5};
 
 plan tests => 9;
 
@@ -45,7 +45,7 @@ my $accepted = time;
 is_deeply [grep { ($_->code // 0) != 201 } @answers], [], 'all prompts are taken';
 
 my ($most_threads, $most_in_flight, $ended) = (0, 0);
-while (time < $began + 60) {
+while (time < $began + BOUND) {
     my $threads = threads;
     $most_threads = $threads if $threads > $most_threads;
     last if !unfinished;
