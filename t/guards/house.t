@@ -86,6 +86,8 @@ verdict 'each change of the schema can be deployed, reverted and verified' "$(
         done
     done)"
 verdict 'each change of the schema waits for no lock for long' "$(grep -LE "^SET (LOCAL )?lock_timeout = '1s';$" sql/deploy/*.sql)"
+verdict 'no test that a sanitizer leaves out has the module in it' "$(grep -rl --include='*.t' '^# Runs without the module: ' t |
+    xargs grep -lE '^use Gemclone::(Stack|Shop|Apache)')"
 verdict 'each file of code begins with its licence' "$(find $source t dev .ci -type f \
     \( -name '*.[ch]' -o -name '*.js' -o -name '*.css' -o -name '*.p[lm]' -o -name '*.t' -o -path dev -o -path .ci/run \) \
     ! -path '*/node_modules/*' 2> /dev/null | while read -r file; do
