@@ -20,6 +20,7 @@ my @PICTURES = (
     ['chat', {size => LARGE}, \&_conversation],
     ['chat-dark', {size => LARGE, dark => 1}, \&_conversation],
     ['chat-phone', {size => SMALL, scale => 1.5}, \&_conversation],
+    ['docs', {size => LARGE}, \&_operation],
     ['admin', {size => LARGE}, \&_failures],
     ['admin-dark', {size => LARGE, dark => 1}, \&_account],
     ['admin-phone', {size => SMALL, scale => 1.5}, \&_failures],
@@ -91,6 +92,12 @@ sub _sign_in ($self) {
 sub _conversation ($self) {
     $self->stack->standin->control({say => $ANSWER});
     $self->_sign_in->type('#prompt', $PROMPT)->press('Enter')->element('.tools');
+    return;
+}
+
+sub _operation ($self) {
+    $self->open('/docs#message_send')->becomes('document.querySelector("#message_send .try")');
+    $self->browser->script('document.querySelector("#message_send").scrollIntoView()');
     return;
 }
 
