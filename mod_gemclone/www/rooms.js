@@ -69,14 +69,29 @@ export class Rooms {
 
   #show() {
     const room = this.#room(), title = room?.title ?? (this.#current ? 'A room' : 'New room');
-    list.replaceChildren(...this.#rooms.map(({id, title: name}) => element('li', {}, element('a', {
-      href: `#/room/${id}`, dir: 'auto', ...id === this.#current ? {'aria-current': 'page'} : {},
-    }, name))));
+    this.#showList();
     byId('no-rooms').hidden = this.#rooms.length > 0;
     byId('more-rooms').hidden = !this.#cursor;
     byId('room-title').textContent = title;
     byId('room-deeds').hidden = !room;
     document.title = room ? `${title} · Gemclone` : 'Gemclone';
+  }
+
+  // Links stay as long as their rooms do: one of them may have the focus.
+  #showList() {
+    const links = new Map([...list.querySelectorAll('a')].map(link => [link.hash, link]));
+    const items = this.#rooms.map(({id, title}) => {
+      const hash = `#/room/${id}`, link = links.get(hash) ?? element('a', {href: hash, dir: 'auto'});
+      link.textContent = title;
+      if (id === this.#current) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+      return link.parentElement ?? element('li', {}, link);
+    });
+    const focused = document.activeElement;
+    if (items.length !== list.children.length || items.some((item, at) => item !== list.children[at])) {
+      list.replaceChildren(...items);
+      if (list.contains(focused)) focused.focus();
+    }
   }
 
   // --- Dialogs

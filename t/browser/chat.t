@@ -247,6 +247,10 @@ subtest 'a token that runs out' => sub {
 subtest 'by keys alone' => sub {
     says('By keys.');
     $browser->open($stack->url . '/#/')->reload->element('#welcome');
+    $browser->script(q{document.querySelector('.rooms a').focus()});
+    $browser->press('Enter')->element('.theirs');
+    is $browser->focused->{label}, 'Show me', 'a room keeps the focus when it is chosen';
+    $browser->open($stack->url . '/#/')->reload->element('#welcome');
     $browser->script('document.activeElement.blur()');
     $browser->press('Tab');
     is $browser->focused->{label}, 'Skip to the prompt', 'the first stop';

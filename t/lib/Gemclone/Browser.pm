@@ -137,7 +137,7 @@ sub shows ($self, $selector) { return eventually(sub { $self->sees($selector) },
 sub hides ($self, $selector) { return eventually(sub { !$self->sees($selector) }, PATIENCE) }
 
 # The text of the first element, as it is read; once it is there.
-sub text ($self, $selector) { return $self->command(GET => '/element/' . $self->element($selector) . '/text') }
+sub text ($self, $selector) { return $self->_on($selector, GET => '/text') }
 
 # The text of the focused element's accessible name, and its role.
 sub focused ($self) {
@@ -153,18 +153,18 @@ sub element ($self, $selector) {
 }
 
 sub click ($self, $selector) {
-    $self->command(POST => '/element/' . $self->element($selector) . '/click');
+    $self->_on($selector, POST => '/click');
     return $self;
 }
 
 # Types into an element, behind what is there already; `fill` in its place.
 sub type ($self, $selector, $text) {
-    $self->command(POST => '/element/' . $self->element($selector) . '/value', {text => $text});
+    $self->_on($selector, POST => '/value', {text => $text});
     return $self;
 }
 
 sub fill ($self, $selector, $text) {
-    $self->command(POST => '/element/' . $self->element($selector) . '/clear');
+    $self->_on($selector, POST => '/clear');
     return $self->type($selector, $text);
 }
 
@@ -217,6 +217,16 @@ sub devtools ($self, $method, $params = {}) {
 # A command of WebDriver's, with its path below that of the session.
 sub command ($self, $method, $path, $body = {}) {
     return $self->_ask($method, '/session/' . $self->session . $path, $method eq 'POST' ? $body : undef);
+}
+
+# A command about an element. The page may put another one in its place between two commands.
+sub _on ($self, $selector, $method, $path, @body) {
+    for (1 .. 5) {
+        my $value = eval { [$self->command($method, '/element/' . $self->element($selector) . $path, @body)] };
+        return $value->[0] if $value;
+        die $@ unless $@ =~ /stale element reference/;
+    }
+    die $@;
 }
 
 sub stop ($self) {
