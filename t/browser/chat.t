@@ -360,7 +360,7 @@ subtest 'a small screen' => sub {
     is $browser->script('return innerWidth'), 390, 'nor smaller';
     ok $browser->script('const {scrollWidth, clientWidth} = document.querySelector("#scroll"); return scrollWidth <= clientWidth'),
         'and scroll by themselves';
-    ok !$browser->sees('#drawer .new'), 'the rooms are out of the way';
+    ok $browser->hides('#drawer .new'), 'the rooms are out of the way';
     $browser->click('#drawer-open');
     ok $browser->shows('#drawer .new'), 'until they are called for';
     is $browser->focused->{label}, 'Close the list of rooms', 'which takes the focus there';
