@@ -247,6 +247,14 @@ function sessionRow(user, session) {
 
 const tokens = count => `${plural(count.prompts, 'prompt', 'prompts')}, ${number.format(count.input_tokens)} + ${number.format(count.output_tokens)} tokens`;
 
+// What somebody has chosen stays chosen, until they change the tier or look at somebody else.
+function showSetTier({id, set_tier: tier}) {
+  const select = byId('u-set'), shown = `${id} ${tier}`;
+  if (select.dataset.shown === shown) return;
+  select.dataset.shown = shown;
+  select.value = tier;
+}
+
 function showUser({user, usage, subscription, sessions}) {
   const {today, month, limit} = usage, meter = byId('u-meter');
   put('u-name', user.name ?? 'Without a name');
@@ -260,7 +268,7 @@ function showUser({user, usage, subscription, sessions}) {
   put('u-tier', user.tier);
   put('u-subscription', subscription.status
     ? `A subscription is ${subscription.status}${subscription.cancel_at_period_end ? ', and ends with its period' : ''}.` : 'Never subscribed.');
-  if (document.activeElement !== byId('u-set')) byId('u-set').value = user.set_tier;
+  showSetTier(user);
   put('u-today', `${tokens(today)}; ${limit === null ? 'no limit' : `the limit is ${number.format(limit)}`}`);
   put('u-month', tokens(month));
   meter.hidden = !limit;
