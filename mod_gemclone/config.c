@@ -97,6 +97,7 @@ void *gc_location_merge(apr_pool_t *pool, void *base, void *add)
     }
     if (a->requires) {
         l->requires = a->requires | (a->merges_requires ? b->requires : 0);
+        l->merges_requires = a->merges_requires; /* as mod_authz_core has it */
     }
     return l;
 }
@@ -637,6 +638,8 @@ static const char *note_require(cmd_parms *cmd, void *baton, const char *args)
         location->requires |= GC_REQUIRES_NOTHING;
     } else if (cmd->limited == -1) {
         location->requires |= GC_REQUIRES_SOMETHING; /* of all methods */
+    } else {
+        location->requires |= GC_REQUIRES_LIMITED;
     }
     return NULL;
 }
@@ -647,6 +650,9 @@ static const char *note_merging(cmd_parms *cmd, void *baton, const char *how)
 
     (void)cmd;
     location->merges_requires = strcasecmp(how, "Off") != 0;
+    if (!location->merges_requires) {
+        location->requires |= GC_REQUIRES_AFRESH;
+    }
     return NULL;
 }
 
@@ -713,7 +719,9 @@ int gc_config_is_guarded(request_rec *r)
 {
     const gc_location_t *location = ap_get_module_config(r->per_dir_config, &gemclone_module);
 
-    return location->requires == GC_REQUIRES_SOMETHING && ap_satisfies(r) != SATISFY_ANY;
+    return (location->requires & (GC_REQUIRES_SOMETHING | GC_REQUIRES_NOTHING))
+               == GC_REQUIRES_SOMETHING
+           && ap_satisfies(r) != SATISFY_ANY;
 }
 
 int gc_config_is_mapped(const server_rec *server)

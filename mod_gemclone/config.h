@@ -70,7 +70,9 @@ typedef struct gc_config_t {
 /* What the Require lines of a section say: */
 enum {
     GC_REQUIRES_SOMETHING = 1, /* one that keeps somebody out */
-    GC_REQUIRES_NOTHING = 2    /* "all granted" */
+    GC_REQUIRES_NOTHING = 2,   /* "all granted" */
+    GC_REQUIRES_LIMITED = 4,   /* of some methods: takes the place of earlier ones all the same */
+    GC_REQUIRES_AFRESH = 8     /* AuthMerging Off: so does this */
 };
 
 /* Of a location. */

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "config.h"
 #include "core/rfc3339.h"
 #include "handlers.h"
 #include "pages.h"
@@ -76,6 +77,8 @@ int gc_admin_dispatch(request_rec *r)
                             ? "its handler is not set by a plain SetHandler in a <Location>"
                         : !gc_config_is_guarded(r)
                             ? "no Require, other than \"all granted\", counts here in the end"
+                        : r->ap_auth_type && strcasecmp(r->ap_auth_type, GC_AUTH_TYPE) == 0
+                            ? "AuthType " GC_AUTH_TYPE " lets users in, who are no admins"
                             : NULL;
 
     if (wrong) {

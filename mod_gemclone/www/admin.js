@@ -307,10 +307,10 @@ byId('find').addEventListener('submit', async event => {
 
 byId('tier').addEventListener('submit', async event => {
   event.preventDefault();
-  const tier = byId('u-set').value;
+  const tier = byId('u-set').value, user = showing;
   if (await confirmed(`Set the tier to ${tier}?`, 'It counts with the next prompt, wherever that is sent.', 'Set it')) {
     try {
-      tell((await ask(`users/${showing}`, 'PATCH', {tier})).message);
+      tell((await ask(`users/${user}`, 'PATCH', {tier})).message);
     } catch (error) {
       tell(error.message);
     }
@@ -319,9 +319,10 @@ byId('tier').addEventListener('submit', async event => {
 });
 
 byId('end-all').addEventListener('click', async () => {
+  const user = showing;
   if (!await confirmed('End all sessions?', 'The user is signed out everywhere within a second.', 'End all')) return;
   try {
-    tell((await change(`users/${showing}/sessions/end`)).message);
+    tell((await change(`users/${user}/sessions/end`)).message);
   } catch (error) {
     tell(error.message);
   }

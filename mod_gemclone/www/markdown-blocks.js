@@ -116,7 +116,7 @@ function isRule(line) {
 
 // --- Code
 function readFence(line) {
-  const fence = /^( {0,3})(`{3,}|~{3,})([^`]*)$/.exec(line);
+  const fence = /^( {0,3})(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/.exec(line);
   return fence && {indent: fence[1].length, mark: fence[2], info: fence[3].trim()};
 }
 

@@ -217,7 +217,10 @@ class Inline {
     this.#emphasise(bracket.bottom);
     const children = listOf(bracket.next);
     const depth = 1 + depthOf(children);
-    if (depth > MAX_INLINE_DEPTH) return this.#take(1);
+    if (depth > MAX_INLINE_DEPTH) {
+      this.brackets.length = 0;    // what is around it would be as deep
+      return this.#take(1);
+    }
     this.tail = bracket.previous;
     this.tail.next = null;
     this.brackets.length = 0;    // a link is in no other one

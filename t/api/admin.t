@@ -48,6 +48,10 @@ my $shop = Gemclone::Shop->start(
         admin_at('/open/late', 'Require ip 127.0.0.1'), location('/open/late', 'Require all granted'),
         admin_at('/open/merged', 'Require all granted'), location('/open/merged', 'AuthMerging Or', 'Require ip 127.0.0.1'),
         admin_at('/open/method', '<Limit POST>', 'Require ip 127.0.0.1', '</Limit>'),
+        admin_at('/open/limited', 'Require ip 127.0.0.1'),
+            location('/open/limited', '<LimitExcept GET POST HEAD>', 'Require all denied', '</LimitExcept>'),
+        admin_at('/open/afresh', 'Require ip 127.0.0.1'), location('/open/afresh', 'AuthMerging Off'),
+        admin_at('/open/users', 'AuthType Gemclone', 'Require valid-user'),
         admin_at('/open/satisfied', @BASIC, 'Require valid-user', 'Satisfy Any'),
         location('/open/rewritten', 'Require ip 127.0.0.1', 'RewriteEngine On', 'RewriteRule ^ - [H=gemclone-admin]'),
         # As the section before says, this one is guarded.
@@ -128,12 +132,14 @@ subtest 'who gets there' => sub {
 subtest 'what nothing guards is not shown' => sub {
     $stack->log->expect('GEM0802');
     my $client = $stack->client;
-    for my $path (qw(all none any late merged method satisfied)) {
+    for my $path (qw(all none any late merged method limited afresh satisfied)) {
         problem_ok $client->get("/open/$path/$_"), 403, "$path: $_" for qw(status jobs nothing), '';
         ok $stack->log->wait_for(qr{GEM0802: the admin page is not shown: no Require.*counts}), 'the log tells why';
     }
+    problem_ok $stack->new_user->get('/open/users/status'), 403, 'users are no admins';
+    ok $stack->log->wait_for(qr/GEM0802: .*AuthType Gemclone lets users in/), 'as the log tells';
     problem_ok $client->get('/open/rewritten/status'), 403, 'a handler that something else has set';
-    ok $stack->log->wait_for(qr/GEM0802: .*its handler is not set by a plain SetHandler/), 'as the log tells';
+    ok $stack->log->wait_for(qr/GEM0802: .*its handler is not set by a plain SetHandler/), 'as the log tells, too';
     my $before = $stack->log->lines('GEM0802');
     $stack->log->expect(qr/htaccess: SetHandler gemclone-admin belongs into/);
     is $client->get('/files/hello.txt')->code, 500, 'nor can it be put into a directory by an .htaccess file';

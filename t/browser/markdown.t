@@ -151,6 +151,11 @@ subtest 'texts that want to take long' => sub {
     $browser->command(POST => '/timeouts', {script => 20_000});
     my @hostile = ('*', '*a', 'a**b', '*a _b ', '~~a', '[', '[a](', '[a](b "', '[a](<', '![', '[[a](https://b.c)', '|', "|\n", '&',
         '<https://', 'https://a.b/)', '>', '> ', '- ', "- a\n", ' #', "a\n=", '\\', q{ }, '`');
+    my $links = 8000;    # around what is nested as deep as may be
+    for my $text ('~' x (1 << 18) . 'x`', '[' x $links . '*a _b ' x 12 . 'c' . '_*' x 12 . '](http://a)' x $links) {
+        ok $browser->script('markdown.renderMarkdown(document.createElement("div"), arguments[0]); return true', $text),
+            substr($text, 0, 10) . '…';
+    }
     for my $unit (@hostile, join q{ }, map { '`' x $_ } 1 .. 700) {
         ok $browser->script(<<~'JS', $unit), substr $unit =~ s/\n/\\n/gr, 0, 20;
             const target = document.createElement('div');
