@@ -16,9 +16,10 @@ enum { STRIPES = 8, SITES = 64, PLACES = 512, BOUNDS = 13 };
 #define STATUSES(X)                                                                                \
     X(200)                                                                                         \
     X(201)                                                                                         \
-    X(202) X(204) X(206) X(301) X(302) X(304) X(400) X(401) X(403) X(404) X(405) X(406) X(408)     \
-        X(409) X(411) X(412) X(413) X(414) X(415) X(416) X(417) X(421) X(422) X(429) X(431) X(500) \
-            X(501) X(502) X(503) X(504) X(0)
+    X(202)                                                                                         \
+    X(204) X(206) X(301) X(302) X(304) X(400) X(401) X(403) X(404) X(405) X(406) X(408) X(409)     \
+        X(411) X(412) X(413) X(414) X(415) X(416) X(417) X(421) X(422) X(429) X(431) X(500) X(501) \
+            X(502) X(503) X(504) X(0)
 
 enum {
 #define X(status) STATUS_##status,
@@ -68,7 +69,7 @@ static const bound_t slow[BOUNDS] = {
 };
 
 static const bound_t *const bounds_of[GC_TIMES] = {
-#define HISTOGRAM(id, name, bounds, help) [GC_TIME_##id] = bounds,
+#define HISTOGRAM(id, name, bounds, help) [GC_TIME_##id] = (bounds),
 #include "metric_list.h"
 };
 
@@ -334,7 +335,7 @@ const char *gc_metrics_escape(apr_pool_t *pool, const char *value)
         if (*value == '\\' || *value == '"' || *value == '\n') {
             *to++ = '\\';
         }
-        *to++ = *value == '\n' ? 'n' : *value;
+        *to++ = (char)(*value == '\n' ? 'n' : *value);
     }
     *to = '\0';
     return escaped;

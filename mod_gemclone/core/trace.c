@@ -48,7 +48,7 @@ apr_status_t gc_trace_parse(gc_trace_t *trace, const char *text)
     }
     memcpy(trace->id, text + TRACE, TRACE_END - TRACE);
     memcpy(trace->span, text + SPAN, SPAN_END - SPAN);
-    trace->is_sampled = (strchr(digits, text[GC_TRACE_TEXT - 1]) - digits) & 1;
+    trace->is_sampled = (int)((strchr(digits, text[GC_TRACE_TEXT - 1]) - digits) & 1);
     return APR_SUCCESS;
 }
 
