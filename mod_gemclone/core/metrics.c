@@ -13,13 +13,12 @@ enum { STRIPES = 8, SITES = 64, PLACES = 512, BOUNDS = 13 };
 /* --- Statuses --------------------------------------------------------------- */
 
 /* Those that a request may end with; the last one stands for any other. */
+/* clang-format off */
 #define STATUSES(X)                                                                                \
-    X(200)                                                                                         \
-    X(201)                                                                                         \
-    X(202)                                                                                         \
-    X(204) X(206) X(301) X(302) X(304) X(400) X(401) X(403) X(404) X(405) X(406) X(408) X(409)     \
-        X(411) X(412) X(413) X(414) X(415) X(416) X(417) X(421) X(422) X(429) X(431) X(500) X(501) \
-            X(502) X(503) X(504) X(0)
+    X(200) X(201) X(202) X(204) X(206) X(301) X(302) X(304) X(308) X(400) X(401) X(403) X(404)     \
+    X(405) X(406) X(408) X(409) X(411) X(412) X(413) X(414) X(415) X(416) X(417) X(421) X(422)     \
+    X(429) X(431) X(500) X(501) X(502) X(503) X(504) X(0)
+/* clang-format on */
 
 enum {
 #define X(status) STATUS_##status,
