@@ -3,6 +3,7 @@
 # works as any user, with the paths of the image put below a directory of ours.
 use Mojo::Base -strict, -signatures;
 
+use Gemclone::Apache;
 use Gemclone::Client;
 use Gemclone::Paths qw(free_port module_file program temp_dir top write_file);
 use Gemclone::Postgres;
@@ -73,7 +74,9 @@ chmod 0755, write_file("$dir/gemclone", moved('docker-run'));
 my $postgres = Gemclone::Postgres->new(dir => "$dir", sockets => "$dir", fsync => 0)->start;
 $postgres->dbh(database => 'postgres')->do('CREATE DATABASE gemclone');
 my %environment = ($dockerfile =~ /^ENV (.*)$/m)[0] =~ /(\w+)=(\S+)/g;
-%environment = (%environment, PGHOST => "$dir", PATH => "/usr/sbin:$ENV{PATH}", GEMCLONE_GEMINI_URL => 'http://127.0.0.1:9/v1beta',
+path("$dir/bin")->make_path;
+symlink Gemclone::Apache->new(dir => "$dir")->httpd, "$dir/bin/apache2" or die "$dir/bin/apache2: $!\n";
+%environment = (%environment, PGHOST => "$dir", PATH => "$dir/bin:/usr/sbin:$ENV{PATH}", GEMCLONE_GEMINI_URL => 'http://127.0.0.1:9/v1beta',
     GEMCLONE_REDIS => "unix:$dir/none", TZ => 'UTC', SQITCH_USER_CONFIG => '/dev/null');
 
 sub run_image ($command) {
