@@ -20,8 +20,6 @@
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
-enum { PAGE = 50 };
-
 static gc_handler_t root, status;
 
 /* Of changes that need no more than their address: an object, so that no form can send it. */
@@ -122,7 +120,7 @@ apr_status_t gc_admin_list(const gc_request_t *q, const char *const *states, int
     if (gc_request_page(q, page, why) != APR_SUCCESS) {
         return GC_EINPUT;
     }
-    page->limit = page->limit ? page->limit : PAGE;
+    page->limit = page->limit ? page->limit : GC_PAGE_USUAL;
     return APR_SUCCESS;
 }
 
@@ -157,13 +155,6 @@ static json_t *events_json(const gc_request_t *q, const gc_site_status_t *s)
                                       : json_null();
 }
 
-static const char *redis_state(gc_request_t *q)
-{
-    return !q->service->redis                                         ? "not configured"
-           : gc_redis_ping(q->service->redis, q->pool) == APR_SUCCESS ? "ok"
-                                                                      : "unreachable";
-}
-
 static int status(gc_request_t *q)
 {
     const char *site = q->service->config->site;
@@ -181,11 +172,11 @@ static int status(gc_request_t *q)
         q, HTTP_OK,
         json_pack("{s:s, s:{s:s, s:s, s:o, s:s, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o}}", "message",
                   "What goes on.", "status", "version", GC_VERSION, "site", site, "time",
-                  gc_admin_time(q, s.now), "redis", redis_state(q), "replies", "owed",
-                  (json_int_t)s.owed, "generating", (json_int_t)s.generating, "due",
-                  (json_int_t)s.due, "oldest_due_seconds", (json_int_t)apr_time_sec(s.oldest),
-                  "failed_today", (json_int_t)s.failed, "workers", workers_json(q, workers),
-                  "webhooks", events_json(q, &s)));
+                  gc_admin_time(q, s.now), "redis", gc_redis_state(q->service->redis, q->pool),
+                  "replies", "owed", (json_int_t)s.owed, "generating", (json_int_t)s.generating,
+                  "due", (json_int_t)s.due, "oldest_due_seconds",
+                  (json_int_t)apr_time_sec(s.oldest), "failed_today", (json_int_t)s.failed,
+                  "workers", workers_json(q, workers), "webhooks", events_json(q, &s)));
 }
 
 /* One address for people and programs. */

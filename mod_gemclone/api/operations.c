@@ -41,18 +41,10 @@ static const char *postgres_state(gc_request_t *q)
     }
 }
 
-static const char *redis_state(gc_request_t *q)
-{
-    if (!q->service->redis) {
-        return "not configured";
-    }
-    return gc_redis_ping(q->service->redis, q->pool) == APR_SUCCESS ? "ok" : "unreachable";
-}
-
 /* Ready without Redis, which is speed only; not without Postgres. */
 int gc_handle_readyz(gc_request_t *q)
 {
-    const char *postgres = postgres_state(q), *redis = redis_state(q);
+    const char *postgres = postgres_state(q), *redis = gc_redis_state(q->service->redis, q->pool);
     int ready = strcmp(postgres, "ok") == 0;
 
     return gc_answer_json(q, ready ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE,

@@ -12,7 +12,7 @@
 
 extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
-enum { PAGE = 50, PAGE_MAX = 100, KEY_MAX = 255 };
+enum { PAGE_MAX = 100, KEY_MAX = 255 };
 
 gc_note_t *gc_request_note(request_rec *r)
 {
@@ -50,7 +50,7 @@ apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page, const char 
 {
     const char *limit = gc_request_parameter(q, "limit"),
                *cursor = gc_request_parameter(q, "cursor");
-    apr_int64_t number = PAGE;
+    apr_int64_t number = GC_PAGE_USUAL;
 
     memset(page, 0, sizeof(*page));
     if (limit

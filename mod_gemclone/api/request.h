@@ -116,6 +116,9 @@ GC_MUST_CHECK int gc_request_wait(gc_request_t *q, gc_errand_t *errand,
 /* A text member of the body, or NULL where it is missing or null. */
 const char *gc_request_text(const gc_request_t *q, const char *member);
 
+/* So many rows are a page where nobody says how many. */
+enum { GC_PAGE_USUAL = 50 };
+
 /* Paging, as a query asks for it. */
 typedef struct gc_page_t {
     int limit; /* 0: the whole list */
@@ -123,7 +126,7 @@ typedef struct gc_page_t {
     gc_cursor_t after;
 } gc_page_t;
 
-/* Reads ?limit= and ?cursor=; a cursor alone means 50. GC_EINPUT: *why tells. */
+/* Reads ?limit= and ?cursor=; a cursor alone means GC_PAGE_USUAL. GC_EINPUT: *why tells. */
 GC_MUST_CHECK apr_status_t gc_request_page(const gc_request_t *q, gc_page_t *page,
                                            const char **why);
 

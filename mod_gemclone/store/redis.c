@@ -370,3 +370,10 @@ apr_status_t gc_redis_create(apr_pool_t *pool, const gc_redis_options_t *options
     *redis = r;
     return APR_SUCCESS;
 }
+
+const char *gc_redis_state(gc_redis_t *redis, apr_pool_t *pool)
+{
+    return !redis                                      ? "not configured"
+           : gc_redis_ping(redis, pool) == APR_SUCCESS ? "ok"
+                                                       : "unreachable";
+}

@@ -69,4 +69,7 @@ GC_MUST_CHECK apr_status_t gc_redis_set(gc_redis_t *redis, apr_pool_t *pool, con
 
 GC_MUST_CHECK apr_status_t gc_redis_ping(gc_redis_t *redis, apr_pool_t *pool);
 
+/* How it is, in a word or two for people: asks it. NULL is none. */
+const char *gc_redis_state(gc_redis_t *redis, apr_pool_t *pool);
+
 #endif
