@@ -82,15 +82,6 @@ static int answer_job(gc_request_t *q, int http_status, const char *message, con
                                     gc_uuid_text(q->pool, &q->room), "status", status));
 }
 
-static void poke(const gc_request_t *q)
-{
-    gc_worker_t *worker = __atomic_load_n(&q->service->worker, __ATOMIC_ACQUIRE);
-
-    if (worker) {
-        gc_worker_poke(worker);
-    }
-}
-
 int gc_handle_admin_job_retry(gc_request_t *q)
 {
     static const char *const refusals[] = {
@@ -112,14 +103,13 @@ int gc_handle_admin_job_retry(gc_request_t *q)
         gc_backlog_add(q->service->backlog, 1);
     }
     note(q, outcome == GC_RETRY_QUEUED ? "had failed, is tried again" : "is tried again now");
-    poke(q);
+    gc_reply_poke(q);
     return answer_job(q, HTTP_OK, "The reply is tried again.", "pending");
 }
 
 /* As a user cancels a reply, but for the quota, to which it is given back. */
 int gc_handle_admin_job_drop(gc_request_t *q)
 {
-    gc_worker_t *worker = __atomic_load_n(&q->service->worker, __ATOMIC_ACQUIRE);
     gc_cancel_e outcome;
     gc_reply_ref_t ref;
     int next_due;
@@ -133,15 +123,8 @@ int gc_handle_admin_job_drop(gc_request_t *q)
         return gc_answer_error(q, HTTP_CONFLICT, "The reply has ended already.");
     }
     note(q, "dropped");
-    if (outcome == GC_CANCEL_ASKED) {
-        if (worker) {
-            gc_worker_cancel(worker, q->id);
-        }
-        return answer_job(q, HTTP_ACCEPTED, "The reply is being stopped.", "generating");
-    }
-    gc_reply_note_end(q, &ref);
-    if (next_due) {
-        poke(q);
-    }
-    return answer_job(q, HTTP_OK, "The reply was dropped.", "cancelled");
+    gc_reply_note_cancel(q, &ref, outcome, next_due);
+    return outcome == GC_CANCEL_ASKED
+               ? answer_job(q, HTTP_ACCEPTED, "The reply is being stopped.", "generating")
+               : answer_job(q, HTTP_OK, "The reply was dropped.", "cancelled");
 }

@@ -19,10 +19,23 @@ static int answer_cancelled(gc_request_t *q, int http_status, const char *messag
                                     (json_int_t)q->id, "status", status));
 }
 
-void gc_reply_note_end(const gc_request_t *q, const gc_reply_ref_t *ref)
+static gc_worker_t *worker_of(const gc_request_t *q)
 {
-    const gc_service_t *s = q->service;
+    return __atomic_load_n(&q->service->worker, __ATOMIC_ACQUIRE);
+}
 
+void gc_reply_poke(const gc_request_t *q)
+{
+    gc_worker_t *worker = worker_of(q);
+
+    if (worker) {
+        gc_worker_poke(worker);
+    }
+}
+
+/* The reply has ended, and no worker tells of it. */
+static void note_end(const gc_service_t *s, const gc_reply_ref_t *ref)
+{
     gc_backlog_add(s->backlog, -1);
     if (__atomic_load_n(&s->streams, __ATOMIC_ACQUIRE)) {
         gc_hub_ended(s->hub, ref);
@@ -34,7 +47,23 @@ void gc_replies_gone(const gc_request_t *q, const apr_array_header_t *owed)
     int i;
 
     for (i = 0; i < owed->nelts; i++) {
-        gc_reply_note_end(q, &APR_ARRAY_IDX(owed, i, gc_reply_ref_t));
+        note_end(q->service, &APR_ARRAY_IDX(owed, i, gc_reply_ref_t));
+    }
+}
+
+void gc_reply_note_cancel(const gc_request_t *q, const gc_reply_ref_t *ref, gc_cancel_e outcome,
+                          int next_due)
+{
+    gc_worker_t *worker = worker_of(q);
+
+    if (outcome == GC_CANCEL_ASKED && worker) {
+        gc_worker_cancel(worker, ref->reply);
+    }
+    if (outcome == GC_CANCEL_ENDED) {
+        note_end(q->service, ref);
+        if (next_due) {
+            gc_reply_poke(q);
+        }
     }
 }
 
@@ -42,29 +71,19 @@ void gc_replies_gone(const gc_request_t *q, const apr_array_header_t *owed)
  * this already. */
 int gc_handle_message_cancel(gc_request_t *q)
 {
-    gc_service_t *s = q->service;
-    gc_worker_t *worker = __atomic_load_n(&s->worker, __ATOMIC_ACQUIRE);
     gc_reply_ref_t ref = {q->token.user, q->room, q->id};
     gc_cancel_e outcome;
     const char *status;
     int next_due;
-    apr_status_t rv = gc_reply_cancel(s->db, q->pool, &q->token.user, &q->room, q->id, &outcome,
-                                      &status, &next_due);
+    apr_status_t rv = gc_reply_cancel(q->service->db, q->pool, &q->token.user, &q->room, q->id,
+                                      &outcome, &status, &next_due);
 
     if (rv != APR_SUCCESS) {
         return gc_answer_failure(q, rv);
     }
+    gc_reply_note_cancel(q, &ref, outcome, next_due);
     if (outcome == GC_CANCEL_ASKED) {
-        if (worker) {
-            gc_worker_cancel(worker, q->id);
-        }
         return answer_cancelled(q, HTTP_ACCEPTED, "The reply is being stopped.", status);
-    }
-    if (outcome == GC_CANCEL_ENDED) {
-        gc_reply_note_end(q, &ref);
-        if (worker && next_due) {
-            gc_worker_poke(worker);
-        }
     }
     return strcmp(status, "cancelled") == 0
                ? answer_cancelled(q, HTTP_OK, "The reply was cancelled.", status)

@@ -8,6 +8,7 @@
 
 #include "answer.h"
 #include "handlers.h"
+#include "reply.h"
 
 #define DAY 86400
 
@@ -102,7 +103,6 @@ int gc_sending_begin(gc_request_t *q, gc_key_t *key)
 /* The reply is owed: the worker may begin, and the client hears of it. */
 static int answer_sent(gc_request_t *q, const gc_sent_t *sent, json_t *accepted)
 {
-    gc_worker_t *worker = __atomic_load_n(&q->service->worker, __ATOMIC_ACQUIRE);
     static const gc_event_id_t beginning = {0};
     const char *text;
 
@@ -111,9 +111,7 @@ static int answer_sent(gc_request_t *q, const gc_sent_t *sent, json_t *accepted)
     if (sent->outcome == GC_SENT) {
         gc_backlog_add(q->service->backlog, 1);
         gc_metrics_count(q->service->metrics, GC_COUNT_PROMPTS);
-        if (worker) {
-            gc_worker_poke(worker);
-        }
+        gc_reply_poke(q);
     }
     if (!gc_request_wants_events(q)) {
         return gc_answer_json(q, HTTP_CREATED, accepted);
