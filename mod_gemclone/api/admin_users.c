@@ -6,7 +6,6 @@
 
 #include <apr_escape.h>
 #include <apr_strings.h>
-#include <http_config.h>
 
 #include "admin.h"
 #include "answer.h"
@@ -16,8 +15,6 @@
 #include "sign_in.h"
 #include "store/admin.h"
 #include "store/session.h"
-
-extern module AP_MODULE_DECLARE_DATA gemclone_module;
 
 static const char *const tiers[] = {"basic", "pro", NULL};
 
@@ -41,8 +38,7 @@ static void note(const gc_request_t *q, const char *what)
  * there as it is, unlike in a form. */
 static const char *number_of(const gc_request_t *q)
 {
-    const gc_note_t *note = ap_get_module_config(q->r->request_config, &gemclone_module);
-    const char *number = note ? note->number : NULL;
+    const char *number = gc_request_note(q->r)->number;
 
     return number ? apr_punescape_url(q->pool, number, NULL, NULL, 0) : NULL;
 }
@@ -60,7 +56,7 @@ int gc_handle_admin_users(gc_request_t *q)
         return gc_answer_error(q, HTTP_BAD_REQUEST,
                                "number must be a whole phone number, as for signing in.");
     }
-    rv = gc_admin_user_find(q->service->db, q->pool, e164, &user);
+    rv = gc_user_find(q->service->db, q->pool, e164, &user);
     if (rv != APR_SUCCESS && rv != GC_ENOENT) {
         return gc_answer_failure(q, rv);
     }
@@ -101,16 +97,12 @@ static apr_status_t read_whole(const gc_request_t *q, whole_t *whole)
 
 static json_t *sessions_json(const gc_request_t *q, const apr_array_header_t *sessions)
 {
-    static const gc_uuid_t none;
     json_t *list = json_array();
     int i;
 
     for (i = 0; i < sessions->nelts; i++) {
-        json_t *session =
-            gc_session_json(q->pool, &APR_ARRAY_IDX(sessions, i, gc_session_t), &none);
-
-        json_object_del(session, "current"); /* none is the admin's */
-        json_array_append_new(list, session);
+        json_array_append_new(
+            list, gc_session_json(q->pool, &APR_ARRAY_IDX(sessions, i, gc_session_t), NULL));
     }
     return list;
 }

@@ -51,13 +51,6 @@ static int refuse_token(gc_request_t *q)
     return gc_answer_error(q, HTTP_UNAUTHORIZED, "The access token is not good, or not any more.");
 }
 
-static const char *ticket_of(const gc_request_t *q)
-{
-    const gc_note_t *note = ap_get_module_config(q->r->request_config, &gemclone_module);
-
-    return note ? note->ticket : NULL;
-}
-
 static int check_ticket(gc_request_t *q, const char *ticket)
 {
     apr_status_t rv = gc_ticket_check(q, ticket);
@@ -76,12 +69,13 @@ static int check_ticket(gc_request_t *q, const char *ticket)
 static int check_token(gc_request_t *q)
 {
     const char *header = apr_table_get(q->r->headers_in, "Authorization");
+    const char *ticket = gc_request_note(q->r)->ticket;
 
     if (q->route->access == GC_FOR_ALL) {
         return GO_ON;
     }
-    if (q->route->access == GC_FOR_READERS && !header && ticket_of(q)) {
-        return check_ticket(q, ticket_of(q));
+    if (q->route->access == GC_FOR_READERS && !header && ticket) {
+        return check_ticket(q, ticket);
     }
     switch (gc_bearer_read(q->service, q->pool, header, q->r->request_time, &q->token)) {
     case GC_BEARER_NONE:

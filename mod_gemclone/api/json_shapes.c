@@ -44,11 +44,15 @@ json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status
 
 json_t *gc_session_json(apr_pool_t *pool, const gc_session_t *session, const gc_uuid_t *current)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b}", "id", gc_uuid_text(pool, &session->id),
-                     "created_at", gc_rfc3339(pool, session->created), "used_at",
-                     gc_rfc3339(pool, session->used), "expires_at",
-                     gc_rfc3339(pool, session->expires), "client", session->client, "current",
-                     gc_uuid_equal(&session->id, current));
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s?}", "id", gc_uuid_text(pool, &session->id),
+                             "created_at", gc_rfc3339(pool, session->created), "used_at",
+                             gc_rfc3339(pool, session->used), "expires_at",
+                             gc_rfc3339(pool, session->expires), "client", session->client);
+
+    if (current) {
+        json_object_set_new(json, "current", json_boolean(gc_uuid_equal(&session->id, current)));
+    }
+    return json;
 }
 
 json_t *gc_chatroom_json(apr_pool_t *pool, const gc_chatroom_t *room)

@@ -18,7 +18,7 @@ json_t *gc_usage_count_json(const gc_usage_count_t *count);
 json_t *gc_usage_json(apr_pool_t *pool, const gc_quota_t *quota, const gc_usage_t *usage);
 json_t *gc_subscription_json(apr_pool_t *pool, const gc_billing_status_t *status);
 
-/* current: the session that asks. */
+/* current: the session that asks; NULL: none of them does. */
 json_t *gc_session_json(apr_pool_t *pool, const gc_session_t *session, const gc_uuid_t *current);
 
 json_t *gc_chatroom_json(apr_pool_t *pool, const gc_chatroom_t *room);

@@ -181,24 +181,6 @@ apr_status_t gc_admin_job_drop(gc_db_t *db, apr_pool_t *pool, const char *site,
 
 /* --- Users ---------------------------------------------------------------- */
 
-apr_status_t gc_admin_user_find(gc_db_t *db, apr_pool_t *pool, const char *e164, gc_user_t *user)
-{
-    gc_db_params_t params = {0};
-    gc_db_result_t *rows;
-    apr_status_t rv;
-
-    gc_db_add_text(&params, e164);
-    rv = gc_db_run_for_one(db, pool, GC_SQL_USER_FIND, &params, &rows);
-    if (rv == APR_SUCCESS) {
-        *user = (gc_user_t){.id = gc_db_uuid(rows, 0, 0),
-                            .mobile_number = gc_db_text(rows, 0, 1),
-                            .name = gc_db_text(rows, 0, 2),
-                            .tier = gc_db_text(rows, 0, 3),
-                            .created = gc_db_time(rows, 0, 4)};
-    }
-    return rv;
-}
-
 apr_status_t gc_admin_user(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                            gc_user_overview_t *overview)
 {

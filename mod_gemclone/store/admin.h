@@ -90,10 +90,6 @@ GC_MUST_CHECK apr_status_t gc_admin_job_drop(gc_db_t *db, apr_pool_t *pool, cons
 
 /* --- Users ---------------------------------------------------------------- */
 
-/* GC_ENOENT: the number has no account. */
-GC_MUST_CHECK apr_status_t gc_admin_user_find(gc_db_t *db, apr_pool_t *pool, const char *e164,
-                                              gc_user_t *user);
-
 typedef struct gc_user_overview_t {
     const char *tier; /* as it was set: what the account is without a subscription */
     int has_password;

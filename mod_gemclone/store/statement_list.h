@@ -11,6 +11,8 @@ READ(READY, "SELECT 1 FROM gemclone.users, gemclone.jobs, gemclone.idempotency W
 WRITE(USER_CREATE, "SELECT outcome, id, refused, ends FROM gemclone.user_create($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 READ(USER_GET,
   "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE id = $1")
+READ(USER_FIND,
+  "SELECT mobile_number, name, gemclone.tier_of(tier, paid_until), created_at, id FROM gemclone.users WHERE e164 = $1")
 WRITE(USER_CHANGE,
   "UPDATE gemclone.users SET name = CASE WHEN $2 THEN $3 ELSE name END WHERE id = $1 "
   "RETURNING mobile_number, name, gemclone.tier_of(tier, paid_until), created_at")
@@ -214,8 +216,6 @@ READ(JOBS_FAILED,
   "WHERE f.site = $1 AND (f.failed_at, f.reply_id) < ($3, $4) ORDER BY f.failed_at DESC, f.reply_id DESC LIMIT $2")
 WRITE(JOB_RETRY, "SELECT outcome, user_id FROM gemclone.job_retry($1, $2, $3)")
 WRITE(JOB_DROP, "SELECT outcome, user_id, next_due FROM gemclone.job_drop($1, $2, $3)")
-READ(USER_FIND,
-  "SELECT id, mobile_number, name, gemclone.tier_of(tier, paid_until), created_at FROM gemclone.users WHERE e164 = $1")
 READ(USER_OVERVIEW,
   "SELECT u.tier, u.password_hash IS NOT NULL, "
   "(SELECT count(*) FROM gemclone.chatrooms r WHERE r.user_id = u.id), "

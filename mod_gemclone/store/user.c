@@ -58,6 +58,22 @@ apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id, gc_
     return rv;
 }
 
+apr_status_t gc_user_find(gc_db_t *db, apr_pool_t *pool, const char *e164, gc_user_t *user)
+{
+    gc_db_params_t params = {0};
+    gc_db_result_t *rows;
+    gc_uuid_t id;
+    apr_status_t rv;
+
+    gc_db_add_text(&params, e164);
+    rv = gc_db_run_for_one(db, pool, GC_SQL_USER_FIND, &params, &rows);
+    if (rv == APR_SUCCESS) {
+        id = gc_db_uuid(rows, 0, 4);
+        read_user(rows, &id, user);
+    }
+    return rv;
+}
+
 apr_status_t gc_user_change(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                             const gc_user_change_t *change, gc_user_t *user)
 {

@@ -39,6 +39,10 @@ GC_MUST_CHECK apr_status_t gc_user_delete(gc_db_t *db, apr_pool_t *pool, const g
 GC_MUST_CHECK apr_status_t gc_user_get(gc_db_t *db, apr_pool_t *pool, const gc_uuid_t *id,
                                        gc_user_t *user);
 
+/* GC_ENOENT: the number has no account. */
+GC_MUST_CHECK apr_status_t gc_user_find(gc_db_t *db, apr_pool_t *pool, const char *e164,
+                                        gc_user_t *user);
+
 /* What to change; a member that is not to be set stays. */
 typedef struct gc_user_change_t {
     int set_name;
