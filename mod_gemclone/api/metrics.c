@@ -125,13 +125,13 @@ static void count_one(const request_rec *r, const gc_note_t *note, int status)
     if (note->service) {
         end_holding(note);
     }
-    if (s && note->is_stream) {
+    if (!s) {
+        return;
+    }
+    if (note->is_stream) {
         gc_metrics_time(s->metrics, GC_TIME_STREAM, time);
-        time = -1;
     }
-    if (s) {
-        gc_metrics_request(s->metrics, row_of(r, note->route), status, note->is_stream ? -1 : time);
-    }
+    gc_metrics_request(s->metrics, row_of(r, note->route), status, note->is_stream ? -1 : time);
 }
 
 /* By httpd, before it knew whose it was: an encoded slash, a head that is too long. */
@@ -228,6 +228,16 @@ static apr_status_t render(apr_pool_t *pool, const gc_service_t *service, gc_mem
     return gc_metrics_render(pool, *out, gc_services_counts(), &view);
 }
 
+/* Never the same twice. */
+static int answer_text(request_rec *r, const gc_membuf_t *text)
+{
+    ap_set_content_type(r, GC_METRICS_TYPE);
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    ap_set_content_length(r, (apr_off_t)text->length);
+    ap_rwrite(text->bytes, (int)text->length, r);
+    return OK;
+}
+
 int gc_handle_metrics(gc_request_t *q)
 {
     gc_membuf_t *out;
@@ -237,13 +247,7 @@ int gc_handle_metrics(gc_request_t *q)
         return gc_answer_error(q, HTTP_NOT_FOUND, "There is no such address.");
     }
     rv = render(q->pool, q->service, &out);
-    if (rv != APR_SUCCESS) {
-        return gc_answer_failure(q, rv);
-    }
-    gc_answer_head(q, HTTP_OK, GC_METRICS_TYPE);
-    apr_table_setn(q->r->headers_out, "Cache-Control", "no-store"); /* never the same twice */
-    ap_set_content_length(q->r, (apr_off_t)out->length);
-    return gc_answer_body(q, out->bytes, out->length);
+    return rv == APR_SUCCESS ? answer_text(q->r, out) : gc_answer_failure(q, rv);
 }
 
 int gc_metrics_answer(request_rec *r)
@@ -254,14 +258,6 @@ int gc_metrics_answer(request_rec *r)
     if (r->method_number != M_GET) {
         return HTTP_METHOD_NOT_ALLOWED;
     }
-    if (render(r->pool, NULL, &out) != APR_SUCCESS) {
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    ap_set_content_type(r, GC_METRICS_TYPE);
-    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    ap_set_content_length(r, (apr_off_t)out->length);
-    if (!r->header_only) {
-        ap_rwrite(out->bytes, (int)out->length, r);
-    }
-    return OK;
+    return render(r->pool, NULL, &out) == APR_SUCCESS ? answer_text(r, out)
+                                                      : HTTP_INTERNAL_SERVER_ERROR;
 }
