@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin page. What it shows it asks for as JSON, at addresses below its own; every text of others is put in as text.
 
+import {byId, element} from './dom.js';
+
 const EVERY = 4000, SAMPLES = 60, TOAST = 5000;
 
 // Without a name and a password that may stand in the page's own address: fetch takes none.
 const HERE = location.origin + location.pathname;
 
-const byId = id => document.getElementById(id);
 const put = (id, text) => { byId(id).textContent = text; };
-
-function element(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
 
 // --- Asking ------------------------------------------------------------------------------
 async function ask(path, method = 'GET', body = undefined) {

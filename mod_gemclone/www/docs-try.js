@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trying an operation: the request that a form describes, its line of curl, and its answer as it comes.
+// Trying an operation: the request that a form describes, and its line of curl; what is made of an answer.
 
 // {url, options}: what fetch takes. form: {path, query, header: [[name, value]], accept, body}, of which empty values are left out.
 export function requestOf(base, operation, form, token) {
@@ -28,23 +28,6 @@ export function curlOf({url, options}) {
   }
   if (options.body !== undefined) { parts.push(`-d ${quoted(options.body)}`); }
   return parts.join(' \\\n  ');
-}
-
-// Calls event({id, event, data}) for each event of a response (https://html.spec.whatwg.org/multipage/server-sent-events.html).
-export async function readEvents(response, event) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
-  for (;;) {
-    const {done, value} = await reader.read();
-    if (done) { return; }
-    text += value;
-    const blocks = text.split('\n\n');
-    text = blocks.pop();
-    for (const block of blocks) {
-      const fields = Object.fromEntries(block.split('\n').map(line => line.match(/^(\w+): ?(.*)$/)).filter(Boolean).map(([, name, is]) => [name, is]));
-      if ('data' in fields) { event(fields); }
-    }
-  }
 }
 
 // What an answer is shown as: JSON with its lines, anything else as it is.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page about the API: shows the document that the server describes itself by, and has its operations tried.
 import {accessOf, baseOf, examplesOf, membersOf, nameOf, resolve, tagsOf, takesToken, textOf, typeOf} from './docs-openapi.js';
-import {curlOf, learn, pretty, readEvents, requestOf} from './docs-try.js';
+import {curlOf, learn, pretty, requestOf} from './docs-try.js';
+import {readEvents} from './events.js';
 
 const $ = id => document.getElementById(id);
 
@@ -199,13 +200,13 @@ async function showEvents(response, answer) {
   const text = el('p', {className: 'text', 'aria-live': 'polite'});
   const list = el('div', {className: 'events', role: 'log', tabIndex: 0, 'aria-label': 'Events', 'aria-live': 'off'});
   answer.append(text, list);
-  await readEvents(response, ({event, id, data}) => {
-    if (event === 'delta') { text.append(JSON.parse(data).text); }
-    if (event === 'reset') { text.textContent = ''; }
-    if (event === 'accepted') { note(data); }
-    list.append(el('div', {className: 'event'}, el('b', {}, event), el('code', {title: id || ''}, data)));
+  for await (const {name, id, data} of readEvents(response)) {
+    if (name === 'delta') { text.append(JSON.parse(data).text); }
+    if (name === 'reset') { text.textContent = ''; }
+    if (name === 'accepted') { note(data); }
+    list.append(el('div', {className: 'event'}, el('b', {}, name), el('code', {title: id}, data)));
     list.scrollTop = list.scrollHeight;
-  });
+  }
   answer.append(el('p', {role: 'status'}, 'The stream has ended.'));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of the page the other files ask for all the time.
+// What of their page the other files ask for all the time.
 
-// The element with an id: chat.html has all that is asked for.
+// The element with an id: the page has all that is asked for.
 export function byId(id) {
   return document.getElementById(id);
 }
