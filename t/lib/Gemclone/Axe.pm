@@ -7,20 +7,10 @@
 package Gemclone::Axe;
 use Mojo::Base -base, -signatures;
 
-use File::Copy qw(copy);
-use Gemclone::Paths qw(temp_dir top);
+use Gemclone::Npm;
 use Mojo::File qw(path);
 
-has source => sub {
-    my $dir = temp_dir;
-    for my $file (qw(package.json package-lock.json)) {
-        copy(top->child('t', 'browser', $file), "$dir/$file") or die "$file: $!\n";
-    }
-    local $ENV{npm_config_cache} = "$dir/cache";
-    my $said = qx(cd '$dir' && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error 2>&1);
-    die "npm ci: $said\n" if $?;
-    return path("$dir/node_modules/axe-core/axe.min.js")->slurp;
-};
+has source => sub { path(Gemclone::Npm->install('browser'), 'node_modules', 'axe-core', 'axe.min.js')->slurp };
 
 # What it finds wrong with what a Gemclone::Browser shows, as texts: rule, what it wants, and where.
 sub findings ($self, $browser) {

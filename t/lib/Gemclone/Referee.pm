@@ -4,11 +4,10 @@
 package Gemclone::Referee;
 use Mojo::Base -strict, -signatures;
 
-use Fcntl qw(LOCK_EX);
 use File::Copy qw(copy);
 use File::Temp ();
-use Gemclone::Paths qw(run_dir top);
-use Mojo::Util qw(sha1_sum);
+use Gemclone::Npm;
+use Gemclone::Paths qw(top);
 
 # What clients would take from the environment: other servers than the stand-in, keys, notices and telemetry.
 my $MEDDLING = qr/_proxy\z|\A(?:GEMINI|GOOGLE|STRIPE|TWILIO)_/i;
@@ -22,7 +21,7 @@ sub run ($class, $program, @arguments) {
     }
 
     # A copy, so that the checkout stays as it is.
-    my $installed = $class->_install;
+    my $installed = eval { Gemclone::Npm->install('referee') } // _bail($@ =~ s/\n(?=.)/\n# /gr);
     my $dir = File::Temp->newdir('gemclone-referee-XXXXXX', TMPDIR => 1);
     for my $file ('tap.mjs', $program) {
         copy(top->child('t', 'referee', $file), "$dir/$file") or _bail("$file: $!");
@@ -31,25 +30,6 @@ sub run ($class, $program, @arguments) {
 
     delete local @ENV{grep {/$MEDDLING/} keys %ENV};
     return system('node', "$dir/$program", @arguments) ? 1 : 0;
-}
-
-# What the lock file names, installed once for all that come with the same one, in run/.
-sub _install ($class) {
-    my $from = top->child('t', 'referee');
-    my $to = run_dir->child('referee', sha1_sum $from->child('package-lock.json')->slurp)->make_path;
-    open my $lock, '>', "$to/lock" or _bail("$to/lock: $!");
-    flock $lock, LOCK_EX or _bail("$to/lock: $!");
-    return $to if -e "$to/done";
-    for my $file ('package.json', 'package-lock.json') {
-        copy($from->child($file), "$to/$file") or _bail("$file: $!");
-    }
-    my $said = qx(cd '$to' && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error 2>&1);
-    if ($?) {
-        print map {"# $_\n"} split /\n/, $said;
-        _bail('npm ci failed');
-    }
-    open my $done, '>', "$to/done" or _bail("$to/done: $!");
-    return $to;
 }
 
 sub _bail ($why) { print "Bail out!  $why\n"; exit 255 }
