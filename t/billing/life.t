@@ -84,8 +84,9 @@ subtest 'grace ends' => sub {
     $stack->dbh->do(q{UPDATE gemclone.subscriptions SET period_start = now() - interval '6 days' WHERE id = ?}, {}, $paid->{subscription});
     $stack->dbh->do(q{SELECT gemclone.paid_refresh(?, interval '5 days')}, {}, $user->user->{id});
     is $shop->status($user)->{tier}, 'basic', 'after GemcloneBillingGrace it is basic';
-    may_send($user);
-    ok !may_send($user), 'by the next prompt';
+    my $room = $user->room;
+    answer_ok $user->post("/message/$room", {content => 'x'}), 201, 'it has its prompt of the day';
+    problem_ok $user->post("/message/$room", {content => 'x'}), 429, 'and no more';
     $stripe->act($paid->{subscription} => 'unpaid');
     has($user, 'basic', 'unpaid', 'as it is when Stripe gives up');
 };

@@ -80,6 +80,9 @@ subtest 'all users together' => sub {
     $standin->control({delay => 60_000});
     my @users = map { $stack->new_user } 1 .. 3;
     my @answers = map { rush($_, 30, 'Prompt') } @users;
+    # Those on their way while Postgres counts may be counted twice, until it counts again.
+    sleep 1.2;
+    do { push @answers, $users[2]->post("/message/@{[$users[2]->room]}", {content => 'x'}) } while $answers[-1]->code == 201;
     my $accepted = grep { $_->code == 201 } @answers;
     cmp_ok $accepted, '>=', MOST, 'as many as may be are accepted';
     cmp_ok $accepted, '<=', MOST + 30, 'and not many more';

@@ -114,6 +114,7 @@ sub _start ($self) {
         own_log => $self->error_log,
         daemon  => $self->daemon,
         env     => $self->environment,
+        port    => $self->port,
         command => [_with_files, program('apache2'), '-D', 'FOREGROUND', '-d', $self->dir, '-f', $conf],
     );
     $process->wait_for(sub { -s path($self->dir)->child('httpd.pid') && $self->_listens && $process->children >= $self->children });

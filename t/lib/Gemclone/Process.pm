@@ -10,8 +10,9 @@ use Scalar::Util qw(weaken);
 use Time::HiRes  qw(sleep time);
 
 # name: for people; log: where its output goes; own_log: where it says more; signal: the one that it takes as a
-# wish to end; patience: seconds from that wish to SIGKILL; born: its start time, without which a pid says nothing.
-has [qw(name pid log own_log born)];
+# wish to end; patience: seconds from that wish to SIGKILL; born: its start time, without which a pid says nothing;
+# port: of httpd, see _comes_to_rest.
+has [qw(name pid log own_log born port)];
 has signal   => 'TERM';
 has patience => 20;
 
@@ -19,11 +20,11 @@ has patience => 20;
 my @running;
 
 # Gemclone::Process->start(name => ..., command => [...], log => $file,
-#     env => {}, signal => 'TERM', daemon => 0)
+#     env => {}, signal => 'TERM', daemon => 0, port => 8080)
 # Each process leads a session of its own, so that Ctrl-C reaches us alone and we end things in order. It dies
 # with us even when we are killed outright, unless it is a daemon.
 sub start ($class, %opt) {
-    my $self = $class->new(%opt{grep { exists $opt{$_} } qw(name log own_log signal patience)});
+    my $self = $class->new(%opt{grep { exists $opt{$_} } qw(name log own_log signal patience port)});
     my @command = @{$opt{command}};
     unshift @command, 'setpriv', '--pdeathsig', $self->signal, '--' unless $opt{daemon};
 
@@ -49,7 +50,7 @@ sub adopt ($class, $record) {
     return $self->alive ? $self : undef;
 }
 
-sub record ($self) { return {map { $_ => $self->$_ } qw(name pid log born signal patience)} }
+sub record ($self) { return {map { $_ => $self->$_ } qw(name pid log born signal patience port)} }
 
 # Its state, without waiting.
 sub alive ($self) {
@@ -81,6 +82,7 @@ sub kill ($self, $signal) { return $self->alive && CORE::kill $signal, $self->pi
 # Ends it: a wish, then force, and force for whatever is left of its group. True when the wish was enough.
 sub stop ($self) {
     my $pid = $self->pid or return 1;
+    $self->_comes_to_rest if $self->port;
     if ($self->kill($self->signal)) {
         my $until = time + $self->patience;
         sleep 0.02 while $self->alive && time < $until;
@@ -90,6 +92,16 @@ sub stop ($self) {
     sleep 0.02 while $self->alive;
     $self->pid(undef);
     return !$self->{forced};
+}
+
+# httpd 2.4.71's event MPM, told to stop, resets the sockets that its threads are at, without a lock: where a thread is just
+# closing one, the child may crash on memory that is no longer there. It does so without any module of ours, too. So
+# what clients have just closed (08: CLOSE_WAIT) is waited for.
+sub _comes_to_rest ($self) {
+    my $closed_by_client = sprintf '0100007F:%04X [0-9A-F]+:[0-9A-F]+ 08 ', $self->port;
+    my $until = time + 2;
+    do { sleep 0.01 } while path('/proc/net/tcp')->slurp =~ /$closed_by_client/ && time < $until;
+    return;
 }
 
 sub children ($self) {

@@ -72,6 +72,7 @@ sub start ($self) {
         name    => 'apache2',
         log     => $self->dir . '/console.log',
         own_log => $self->error_log->to_string,
+        port    => $self->port,
         command => ['/bin/sh', '-c', "APACHE_CONFDIR='$conf'; . '$conf/envvars'; exec apache2 -d '$conf' -D FOREGROUND"],
         env     => {PATH => "/usr/sbin:$ENV{PATH}"},
     );
