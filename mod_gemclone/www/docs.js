@@ -2,6 +2,7 @@
 // The page about the API: shows the document that the server describes itself by, and has its operations tried.
 import {accessOf, baseOf, examplesOf, membersOf, nameOf, resolve, tagsOf, takesToken, textOf, typeOf} from './docs-openapi.js';
 import {curlOf, learn, pretty, requestOf} from './docs-try.js';
+import {copyText} from './dom.js';
 import {readEvents} from './events.js';
 
 const $ = id => document.getElementById(id);
@@ -47,7 +48,7 @@ function pathOf(operation) {
 
 async function copy(button, text) {
   const label = button.textContent;
-  try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; } catch { button.textContent = 'Could not be copied'; }
+  try { await copyText(text); button.textContent = 'Copied'; } catch { button.textContent = 'Could not be copied'; }
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 

@@ -84,7 +84,10 @@ COMMENT ON COLUMN gemclone.failures.created_at IS 'when the prompt was accepted'
 
 -- A site's, newest first.
 CREATE INDEX failures_site ON gemclone.failures (site, failed_at);
+-- For the sweep.
+CREATE INDEX failures_past ON gemclone.failures (failed_at);
 
-GRANT SELECT, INSERT, DELETE ON gemclone.failures TO gemclone;
+-- UPDATE: without it, no row may be locked.
+GRANT SELECT, INSERT, UPDATE, DELETE ON gemclone.failures TO gemclone;
 
 COMMIT;

@@ -2,6 +2,6 @@
 
 BEGIN;
 
-DROP FUNCTION gemclone.sweep;
+DROP FUNCTION gemclone.sweep, gemclone.sweep_rows;
 
 COMMIT;

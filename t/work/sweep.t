@@ -9,7 +9,7 @@ use Time::HiRes qw(sleep time);
 
 use constant MANY => 12_000;
 
-plan tests => 6;
+plan tests => 7;
 
 my $stack = Gemclone::Stack->start(
     fsync => 0, children => 2, more_modules => ['status'],
@@ -45,6 +45,25 @@ subtest 'codes, limits, keys and tickets' => sub {
     is_deeply [map { $is->{"Swept$_"} >= MANY } qw(Codes Limits Keys Tickets)], [1, 1, 1, 1], 'the status page counts them';
     is $user->post("/message/$room", {content => 'Hello'}, 'Idempotency-Key' => 'mine')->json->{reply}{id}, $reply,
         'a key of today is honoured as ever';
+};
+
+subtest 'what there is to look back on' => sub {
+    my $room = $user->room;
+    my @replies = map { my $reply = $user->send($room, 'Hello')->{reply}{id}; $user->wait_reply($room, $reply); $reply } 1 .. 2;
+    my @ages = (['old' => '90 d 1 s'], ['young' => '89 d']);
+    $dbh->do(q{INSERT INTO gemclone.failures (room_id, reply_id, user_id, site, tries, lost, error, refunded, charged_on, created_at, failed_at)
+        SELECT ?, ?, ?, 'default', 1, 0, 'upstream', true, current_date, t, t FROM (SELECT now() - ?::interval AS t) x},
+        {}, $room, $replies[$_], $id, $ages[$_][1]) for 0, 1;
+    $dbh->do(q{INSERT INTO gemclone.stripe_events (id, type, payload, received_at, due_at, ended_at)
+        SELECT 'evt_' || ?, 'x', '', t, NULL, t FROM (SELECT now() - ?::interval AS t) x}, {}, @$_) for @ages;
+    $dbh->do(q{INSERT INTO gemclone.stripe_events (id, type, payload, received_at, due_at)
+        VALUES ('evt_owed', 'x', '', now() - interval '1 year', now())});
+    ok eventually(sub { count('failures') == 1 && count('stripe_events') == 2 }, 10), 'goes, too, but much later';
+    sleep 1.5;
+    is_deeply $dbh->selectcol_arrayref('SELECT reply_id FROM gemclone.failures'), [$replies[1]], 'failures of late stay';
+    is_deeply $dbh->selectcol_arrayref('SELECT id FROM gemclone.stripe_events ORDER BY id'), ['evt_owed', 'evt_young'],
+        'and events, and however old those that are not worked off';
+    is scalar(@{$user->messages($room)}), 4, 'the replies themselves are not concerned';
 };
 
 subtest 'what is owed' => sub {
