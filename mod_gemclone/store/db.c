@@ -453,15 +453,19 @@ static int is_stale(PGconn *conn)
  * one that can be written to, where DBDParams names several, and that this one can be again. Nor
  * will a session ever do with what it has prepared for a schema that has changed. So of a session
  * that is refused all others of its age are given up as well: one that has them follow one by one
- * would cost each of them a request. Whether it was one of age. */
-static int renew_sessions(gc_db_t *db, const gc_db_lease_t *lease)
+ * would cost each of them a request. A young one takes none along; and where it may not write, it
+ * stays, since another would not either. Whether this one is given up. */
+static int renew_sessions(gc_db_t *db, const gc_db_lease_t *lease, const PGresult *refused)
 {
     apr_time_t now = apr_time_now();
+    int is_young = session_of(lease)->since + RENEW_AFTER > now;
 
-    if (session_of(lease)->since + RENEW_AFTER > now) {
+    if (!is_outgrown(refused) && (is_young || !is_read_only(refused))) {
         return 0;
     }
-    __atomic_store_n(&db->outdated, now, __ATOMIC_RELAXED);
+    if (!is_young) {
+        __atomic_store_n(&db->outdated, now, __ATOMIC_RELAXED);
+    }
     give_up(lease->native);
     return 1;
 }
@@ -675,13 +679,20 @@ static retry_e settle(retry_e retry, gc_sql_e statement)
     return retry != AGAIN_TO_READ ? retry : statements[statement].reads ? AGAIN : FINAL;
 }
 
+/* For how long, whether it may wait for a connection of ours to be free, and whether no other try
+ * follows. */
+typedef struct try_t {
+    apr_time_t end;
+    int may_wait, is_last;
+} try_t;
+
 /* One try. *retry tells whether another is safe and may help. APR_EAGAIN: see borrow. */
 static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
-                             const gc_db_params_t *params, apr_time_t deadline, int may_wait,
-                             PGresult **rows, retry_e *retry)
+                             const gc_db_params_t *params, const try_t *try, PGresult **rows,
+                             retry_e *retry)
 {
     gc_db_lease_t lease;
-    apr_status_t rv = borrow(db, pool, deadline, may_wait, &lease);
+    apr_status_t rv = borrow(db, pool, try->end, try->may_wait, &lease);
     apr_time_t began = apr_time_now();
     int renewed;
 
@@ -690,8 +701,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
         return rv;
     }
     rv = run_on(&lease, statement, params, deadline_of(db), rows);
-    renewed = rv == APR_SUCCESS && !succeeded(*rows) && (is_read_only(*rows) || is_outgrown(*rows))
-              && renew_sessions(db, &lease);
+    renewed = rv == APR_SUCCESS && !succeeded(*rows) && renew_sessions(db, &lease, *rows);
     give_back(db, &lease);
     if (rv != APR_SUCCESS) {
         *retry = settle(rv == APR_TIMEUP ? FINAL : AGAIN_TO_READ, statement);
@@ -706,7 +716,7 @@ static apr_status_t try_once(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
     if (!succeeded(*rows)) {
         rv = outcome_of(*rows, retry);
         *retry = renewed ? AGAIN : settle(*retry, statement);
-        if (*retry == FINAL) {
+        if (*retry == FINAL || try->is_last) {
             log_refusal(db, statement, *rows, rv);
         }
         PQclear(*rows);
@@ -727,9 +737,13 @@ static apr_status_t run(gc_db_t *db, apr_pool_t *pool, gc_sql_e statement,
         return rv;
     }
     while (retry == AGAIN && tries < TRIES) {
-        int may_wait = waits++ < db->options.connections && apr_time_now() < turn;
+        const try_t try = {
+            .end = end,
+            .may_wait = waits++ < db->options.connections && apr_time_now() < turn,
+            .is_last = tries == TRIES - 1,
+        };
 
-        rv = try_once(db, pool, statement, params, end, may_wait, rows, &retry);
+        rv = try_once(db, pool, statement, params, &try, rows, &retry);
         if (rv == APR_EAGAIN) {
             leave(db);
             rv = enter(db, turn);

@@ -818,15 +818,15 @@ static void test_outcomes(void **state)
         {"E23505", GC_EEXIST, 1, ""},
         {"E23503", GC_EGONE, 1, ""},
         {"E23514", GC_EDATABASE, 1, "GEM0205 "},
-        {"E40001", GC_EUNAVAILABLE, TRIES, ""},
-        {"E40P01", GC_EUNAVAILABLE, TRIES, ""},
-        {"E26000", GC_EUNAVAILABLE, TRIES, ""},
-        {"E0A000", GC_EUNAVAILABLE, TRIES, ""},
+        {"E40001", GC_EUNAVAILABLE, TRIES, "GEM0203 "},
+        {"E40P01", GC_EUNAVAILABLE, TRIES, "GEM0203 "},
+        {"E26000", GC_EUNAVAILABLE, TRIES, "GEM0203 "},
+        {"E0A000", GC_EUNAVAILABLE, TRIES, "GEM0203 "},
         {"E53300", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E53100", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E55P03", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E57014", GC_EUNAVAILABLE, 1, "GEM0203 "},
-        {"E57P01", GC_EUNAVAILABLE, TRIES, ""},
+        {"E57P01", GC_EUNAVAILABLE, TRIES, "GEM0203 "},
         {"E08006", GC_EUNAVAILABLE, 1, "GEM0203 "},
         {"E3F000", GC_ESCHEMA, 1, "GEM0204 "},
         {"E42501", GC_ESCHEMA, 1, "GEM0204 "},
@@ -851,7 +851,7 @@ static void test_outcomes(void **state)
         SCRIPT("CSELECT 0"); /* the connection is as good as before */
         assert_int_equal(run(), APR_SUCCESS);
     }
-    assert_int_equal(seen(&backend.connected), 1);
+    assert_int_equal(seen(&backend.connected), 1 + TRIES); /* the first, and what is outgrown */
     assert_int_equal(provider.opens, provider.closes);
 }
 
@@ -1310,19 +1310,22 @@ static void test_read_only_for_long(void **state)
     forget_logged();
 }
 
-/* What was prepared for a schema that has changed since is prepared anew, by another session. */
+/* What was prepared for a schema that has changed since is prepared anew, by another session;
+ * however young the one is that has prepared it. */
 static void test_outgrown(void **state)
 {
-    int before;
+    int young, before;
 
     (void)state;
-    assert_int_equal(run(), APR_SUCCESS);
-    clock_advance(MS(RENEW_MS));
-    before = seen(&backend.connected);
-    SCRIPT("E0A000", "CSELECT 0");
-    assert_int_equal(run(), APR_SUCCESS);
-    assert_int_equal(seen(&backend.connected), before + 1);
-    check_logged("");
+    for (young = 0; young <= 1; young++) {
+        assert_int_equal(run(), APR_SUCCESS);
+        clock_advance(young ? 0 : MS(RENEW_MS));
+        before = seen(&backend.connected);
+        SCRIPT("E0A000", "CSELECT 0");
+        assert_int_equal(run(), APR_SUCCESS);
+        assert_int_equal(seen(&backend.connected), before + 1);
+        check_logged("");
+    }
 }
 
 /* --- The frame --------------------------------------------------------------- */
