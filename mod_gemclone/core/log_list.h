@@ -30,7 +30,7 @@ X(GEM0110, INFO,    "a limit of GemcloneLimit is used up for a number or an addr
 /* Postgres */
 X(GEM0201, ERR,     "Postgres cannot be reached; requests get 503 until it is back")
 X(GEM0202, WARNING, "Postgres is reached again")
-X(GEM0203, WARNING, "a statement ran out of time, or its connection broke; the connection is given up")
+X(GEM0203, WARNING, "a statement ran out of time, its connection broke, or Postgres could not do it however often it was tried")
 X(GEM0204, ERR,     "the schema is not the one that this module needs: run the migrations")
 X(GEM0205, ERR,     "Postgres refused a statement for a reason that is not the client's")
 X(GEM0206, WARNING, "all database connections of this child were busy for GemcloneDatabaseWait")

@@ -1318,6 +1318,7 @@ static void test_outgrown(void **state)
 
     (void)state;
     for (young = 0; young <= 1; young++) {
+        SCRIPT("CSELECT 0");
         assert_int_equal(run(), APR_SUCCESS);
         clock_advance(young ? 0 : MS(RENEW_MS));
         before = seen(&backend.connected);
