@@ -68,8 +68,9 @@ void gc_backlog_add(gc_backlog_t *backlog, int replies)
 apr_int64_t gc_backlog_owed(const gc_backlog_t *backlog)
 {
     const slot_t *slot = backlog->slot;
+    apr_int64_t owed = READ(slot->counts.owed) + READ(slot->changes) - READ(slot->basis);
 
-    return READ(slot->counts.owed) + READ(slot->changes) - READ(slot->basis);
+    return owed > 0 ? owed : 0;
 }
 
 void gc_backlog_counts(const gc_backlog_t *backlog, gc_backlog_counts_t *counts)

@@ -4,9 +4,9 @@
  *
  * The children of a host know it together, in memory that they share. One of them counts in
  * Postgres every second (gc_backlog_count); in between each adds what it accepts and takes off
- * what it ends. So the number is exact for one host, but for what is stored in the moment of
- * counting and added after it, which counts twice until the next time; and it is a second behind
- * for what others do.
+ * what it ends. So the number is exact for one host, but for what is stored or ended in the moment
+ * of counting and added or taken off after it, which counts twice until the next time; and it is a
+ * second behind for what others do.
  * Asking costs no statement: a site that is overloaded is not loaded further by what it refuses.
  */
 #ifndef GC_BACKLOG_H

@@ -87,7 +87,7 @@ sub row ($id) {
 sub status_page () { return {$stack->client->get('/server-status?auto')->body =~ /^Gemclone(\w+): (-?\d+)$/mg} }
 
 subtest 'in any order' => sub {
-    $shop->listen(hold => Mojo::JSON->true);
+    $shop->listen(hold => Mojo::JSON->true)->know_all;
     my $user = $stack->new_user;
     my $session = $shop->checkout($user);
     my $paid = $stripe->act($session => 'complete');
@@ -126,7 +126,7 @@ subtest 'fifty at once' => sub {
 
 subtest 'Stripe is down when an event is to be worked off' => sub {
     $stack->log->expect('GEM0703');
-    $shop->listen(hold => Mojo::JSON->true);
+    $shop->listen(hold => Mojo::JSON->true)->know_all;
     my $user = $stack->new_user;
     my $paid = $stripe->act($shop->checkout($user) => 'complete');
     $stripe->go_wrong(map { {status => 500, path => '/v1/'} } 1 .. 12);

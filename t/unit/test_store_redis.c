@@ -534,7 +534,7 @@ static void test_callers(void **state)
         good += callers[i].good;
     }
     assert_in_range(good, 1, CALLERS * 200); /* whoever finds both taken goes on without */
-    check_logged(""); /* that all are busy is no failure of Redis */
+    check_logged("");                        /* that all are busy is no failure of Redis */
     apr_pool_clear(pool);
     for (i = 0; i < 100 && count_clients() > 0; i++) {
         apr_sleep(MS(50)); /* Redis notices in its own time */

@@ -38,7 +38,15 @@ sub start ($class, %opt) {
     ];
     my @directives = (@{$self->{directives}}, @{delete $opt{directives} // []});
     $self->stack(Gemclone::Stack->start(fsync => 0, directives => \@directives, %opt));
-    return $self->listen;
+    return $self->listen->know_all;
+}
+
+# Waits until what the server asks Stripe for once a day, all subscriptions, is over: later it would tell of what no event
+# has told yet.
+sub know_all ($self) {
+    my $over = q{SELECT count(*) FROM gemclone.stripe_events WHERE type = 'gemclone.subscriptions.list' AND due_at IS NULL};
+    eventually(sub { $self->stack->dbh->selectrow_array($over) }) or die "Stripe has not been asked for all subscriptions\n";
+    return $self;
 }
 
 # What another host of the same shop is configured by.
