@@ -2,10 +2,8 @@
 // The page about the API: shows the document that the server describes itself by, and has its operations tried.
 import {accessOf, baseOf, examplesOf, membersOf, nameOf, resolve, tagsOf, takesToken, textOf, typeOf} from './docs-openapi.js';
 import {curlOf, learn, pretty, requestOf} from './docs-try.js';
-import {copyText} from './dom.js';
+import {byId as $, copyText} from './dom.js';
 import {readEvents} from './events.js';
-
-const $ = id => document.getElementById(id);
 
 // What the page knows: the document, where requests go, the token, what answers told (path variables by name), and what is to be
 // called when one of these has changed.

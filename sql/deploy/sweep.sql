@@ -7,9 +7,7 @@ SET LOCAL lock_timeout = '1s';
 -- Removes at most p_most of a table's rows that are past, by a condition on them. Those that somebody has
 -- locked go the next time.
 CREATE FUNCTION gemclone.sweep_rows(p_table regclass, p_past text, p_most integer)
-RETURNS bigint LANGUAGE plpgsql
--- Small parts of tables that may be large.
-SET enable_seqscan = off AS $$
+RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     removed bigint;
 BEGIN
@@ -32,6 +30,7 @@ $$;
 CREATE FUNCTION gemclone.sweep(p_most integer)
 RETURNS TABLE (otps bigint, limits bigint, sessions bigint, keys bigint, tickets bigint, freed bigint, more boolean)
 LANGUAGE plpgsql
+-- Small parts of tables that may be large.
 SET enable_seqscan = off AS $$
 DECLARE
     forgotten bigint;

@@ -452,6 +452,9 @@ static void *caller_thread(void *baton)
         }
         caller->good += rv == APR_SUCCESS;
         caller->failed += rv != APR_SUCCESS;
+        if (rv != APR_SUCCESS) {
+            apr_sleep(MS(1)); /* what a caller does without takes it longer */
+        }
     }
     apr_pool_destroy(own);
     __atomic_fetch_add(&ended_callers, 1, __ATOMIC_SEQ_CST);
@@ -533,8 +536,8 @@ static void test_callers(void **state)
     for (i = 0; i < CALLERS; i++) {
         good += callers[i].good;
     }
-    assert_in_range(good, 1, CALLERS * 200); /* whoever finds both taken goes on without */
-    check_logged("");                        /* that all are busy is no failure of Redis */
+    assert_in_range(good, 200, CALLERS * 200);
+    check_logged(""); /* that all are busy is no failure of Redis */
     apr_pool_clear(pool);
     for (i = 0; i < 100 && count_clients() > 0; i++) {
         apr_sleep(MS(50)); /* Redis notices in its own time */
